@@ -1,0 +1,1 @@
+"""Occulta: protect private data and sensitive imagery in JPEG streams."""

@@ -1,0 +1,1 @@
+"""Building blocks: the JPEG entropy codec, cryptography, compiled kernels."""

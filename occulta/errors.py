@@ -1,0 +1,154 @@
+"""Numbered reasons: every way in which input, a request or the machine can be refused.
+
+Two families reach a caller: `OccultaError` (bad input, a request that does not fit, a failed
+verification: always with a `Reason`) and plain `ValueError`/`TypeError` (misuse of the library).
+Anything else that escapes from untrusted bytes is a bug.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, unique
+
+
+@unique
+class ExitCode(IntEnum):
+    """Process exit status of every Occulta command."""
+
+    DONE = 0
+    USAGE = 2
+    REFUSED = 3
+    DOES_NOT_FIT = 4
+    NOT_VERIFIED = 5
+    MACHINE = 6
+
+
+@unique
+class Reason(IntEnum):
+    """Stable numbers of refusal. A retired number is never used again.
+
+    2xx usage, 3xx input refused or damaged, 4xx does not fit, 5xx wrong key or not verified,
+    6xx failure of the machine. The first digit is the exit code.
+    """
+
+    USAGE = 200
+    SAME_FILE = 201
+    KEY_UNREADABLE = 202
+    KEY_PERMISSIONS = 203
+    KEY_MALFORMED = 204
+    OUTPUT_EXISTS = 205
+
+    EMPTY_INPUT = 300
+    NOT_JPEG = 301
+    TRUNCATED = 302
+    BAD_SEGMENT = 303
+    BAD_FRAME = 304
+    BAD_SCAN = 305
+    BAD_HUFFMAN_TABLE = 306
+    MISSING_TABLE = 307
+    BAD_CODE = 308
+    COEFFICIENT_OVERRUN = 309
+    BAD_RESTART = 310
+    EXTRANEOUS_DATA = 311
+    ARITHMETIC = 312
+    LOSSLESS = 313
+    HIERARCHICAL = 314
+    PROGRESSIVE = 315
+    LIMIT_DIMENSIONS = 316
+    LIMIT_BLOCKS = 317
+    LIMIT_SEGMENT = 318
+    LIMIT_SCANS = 319
+    ALREADY_MARKED = 320
+    ODD_PADDING = 321
+    DNL_TOO_FAR = 322
+    STRAY_MARKER = 323
+    NO_SCAN = 324
+    UNSEEN_SYMBOL = 325
+    NO_ESCAPE_CODE = 326
+    NOTHING_HIDDEN = 327
+    BAD_HIDDEN_DATA = 328
+    INPUT_UNREADABLE = 329
+
+    DOES_NOT_FIT = 400
+    NO_CARRIERS = 401
+    NO_CARRIERS_AT_END = 402
+
+    WRONG_KEY = 500
+    SEAL_BROKEN = 501
+    DIGEST_MISMATCH = 502
+    SIGNATURE_BROKEN = 503
+    PRIVATE_DATA_INCOMPLETE = 504
+
+    OUTPUT_UNWRITABLE = 600
+    DISK_FULL = 601
+    KERNEL_MISSING = 602
+    OUT_OF_MEMORY = 603
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit status a command ends with for this reason."""
+        return ExitCode(self // 100)
+
+
+_HINTS: dict[Reason, str] = {
+    Reason.USAGE: "see --help for the exact form of the command",
+    Reason.SAME_FILE: "give the output another name than the input",
+    Reason.KEY_UNREADABLE: "check the path; keygen DIR makes a new key pair",
+    Reason.KEY_PERMISSIONS: "run: chmod 600 on the key file, and ask who has read it",
+    Reason.KEY_MALFORMED: "the file must be one written by keygen, unchanged",
+    Reason.OUTPUT_EXISTS: "move the old file away or name another folder",
+    Reason.EMPTY_INPUT: "the input holds no bytes: check the transfer",
+    Reason.NOT_JPEG: "the input must start with the JPEG marker FF D8",
+    Reason.TRUNCATED: "the file ends early: fetch it again",
+    Reason.BAD_SEGMENT: "the file is damaged in its headers: fetch it again",
+    Reason.BAD_FRAME: "the frame header (SOF) is damaged or not one of ITU-T T.81",
+    Reason.BAD_SCAN: "the scan header (SOS) is damaged or not one of ITU-T T.81",
+    Reason.BAD_HUFFMAN_TABLE: "a Huffman table (DHT) is damaged",
+    Reason.MISSING_TABLE: "a scan names a Huffman table that the file does not define",
+    Reason.BAD_CODE: "the entropy-coded data is damaged: fetch the file again",
+    Reason.COEFFICIENT_OVERRUN: "the entropy-coded data is damaged: fetch the file again",
+    Reason.BAD_RESTART: "a restart marker is missing or out of order: the file is damaged",
+    Reason.EXTRANEOUS_DATA: "bytes stand where none belong: the file is damaged",
+    Reason.ARITHMETIC: "arithmetic-coded JPEG is not supported: convert with jpegtran",
+    Reason.LOSSLESS: "lossless JPEG (SOF3) has no DCT blocks to work on",
+    Reason.HIERARCHICAL: "hierarchical JPEG is not supported",
+    Reason.PROGRESSIVE: "use --profile exact, or convert with jpegtran",
+    Reason.LIMIT_DIMENSIONS: "raise Limits.max_dimension if the picture is real",
+    Reason.LIMIT_BLOCKS: "raise Limits.max_blocks if the picture is real",
+    Reason.LIMIT_SEGMENT: "raise the segment limits if the file is real",
+    Reason.LIMIT_SCANS: "raise Limits.max_scans if the file is real",
+    Reason.ALREADY_MARKED: "the file already carries hidden data: protect the original instead",
+    Reason.ODD_PADDING: "too many segments end in irregular padding bits: re-encode the picture",
+    Reason.DNL_TOO_FAR: "the height (DNL) comes later than the look-ahead: re-encode the picture",
+    Reason.STRAY_MARKER: "a marker stands where none belongs: the file is damaged",
+    Reason.NO_SCAN: "the file holds no picture data",
+    Reason.UNSEEN_SYMBOL: "the entropy-coded data is damaged: fetch the file again",
+    Reason.NO_ESCAPE_CODE: "the file's own table lacks a code that `paper` needs; use exact",
+    Reason.NOTHING_HIDDEN: "the file was not marked, or its hidden data was stripped on the way",
+    Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",
+    Reason.INPUT_UNREADABLE: "check the path and its permissions",
+    Reason.DOES_NOT_FIT: "choose a smaller private file or a larger picture; see capacity",
+    Reason.NO_CARRIERS: "the picture has too little detail; see capacity",
+    Reason.NO_CARRIERS_AT_END: "the end of the file is not picture data; strip what follows it",
+    Reason.WRONG_KEY: "the file was sealed to another recipient",
+    Reason.SEAL_BROKEN: "the marked file was altered on the way: fetch it again",
+    Reason.DIGEST_MISMATCH: "the picture was altered on the way: fetch it again",
+    Reason.SIGNATURE_BROKEN: "the data does not come from the satellite key given",
+    Reason.PRIVATE_DATA_INCOMPLETE: "the marked file was cut or altered: fetch it again",
+    Reason.OUTPUT_UNWRITABLE: "check the folder and its permissions",
+    Reason.DISK_FULL: "free some space and run the command again",
+    Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",
+    Reason.OUT_OF_MEMORY: "the machine has too little memory for this command",
+}
+
+
+class OccultaError(Exception):
+    """A numbered refusal: one line that says what is wrong, one line of hint."""
+
+    def __init__(self, reason: Reason, detail: str, hint: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.hint = hint or _HINTS[reason]
+
+    def __str__(self) -> str:
+        return f"error {self.reason.value}: {self.detail}"

@@ -1,0 +1,1 @@
+"""The five schemes, one folder or file per paper."""

@@ -1,0 +1,107 @@
+"""Side information of profile `exact`: what a recovery must know of a scan's own DHT segments.
+
+The DHT segments before a scan that carries are dropped; the scan's first hidden bits say what they
+were. All fields are bytes:
+
+    segments | per segment: other segments since the last DHT, fill bytes, tables |
+               per table: origin 2 bits, class 1 bit, destination 2 bits; LITERAL: counts, symbols
+
+ANNEX_K_0/1 name the typical tables; DERIVED says that the lengths are those of the marked table
+less the bits its alternatives carry, the symbols of one length ascending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from occulta.codec.jpeg.huffman import ANNEX_K, HuffmanTable, dht_segment
+from occulta.errors import OccultaError, Reason
+from occulta.schemes.reversible.bits import Parsing
+from occulta.schemes.reversible.plan import Origin
+
+_MALFORMED = "the hidden side information is malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedTable:
+    """One table of a dropped DHT segment; `table` is None for DERIVED."""
+
+    kind: int
+    destination: int
+    origin: Origin
+    table: HuffmanTable | None
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedSegment:
+    """A dropped DHT segment: where it stood, its fill bytes, what it defined."""
+
+    gap: int
+    fill: int
+    tables: tuple[DroppedTable, ...]
+
+    def to_bytes(self) -> bytes:
+        """The segment as it was; every table must be known."""
+        tables = [(t.kind, t.destination, t.table) for t in self.tables if t.table is not None]
+        return b"\xff" * self.fill + dht_segment(tables)
+
+
+def encode_side(segments: list[DroppedSegment]) -> bytes:
+    """Bytes to be hidden; raises OccultaError(LIMIT_SEGMENT) for more than 255 of anything."""
+    out = bytearray([_byte(len(segments))])
+    for segment in segments:
+        out += bytes([_byte(segment.gap), _byte(segment.fill), _byte(len(segment.tables))])
+        for table in segment.tables:
+            out.append(table.origin << 3 | table.kind << 2 | table.destination)
+            if table.origin is Origin.LITERAL and table.table is not None:
+                out += table.table.to_bytes()
+    return bytes(out)
+
+
+def _byte(value: int) -> int:
+    if value > 255:
+        raise OccultaError(Reason.LIMIT_SEGMENT, "too many header segments before a scan")
+    return value
+
+
+def parse_side() -> Parsing[list[DroppedSegment]]:
+    """Parser of what `encode_side` wrote; raises OccultaError(BAD_HIDDEN_DATA)."""
+    segments = []
+    for _ in range((yield 1)[0]):
+        gap, fill, count = yield 3
+        tables = []
+        for _ in range(count):
+            tables.append((yield from _parse_table()))
+        segments.append(DroppedSegment(gap, fill, tuple(tables)))
+    return segments
+
+
+def _parse_table() -> Parsing[DroppedTable]:
+    head = (yield 1)[0]
+    if head >> 5:
+        raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
+    origin, kind, destination = Origin(head >> 3), head >> 2 & 1, head & 3
+    table = None
+    if origin is Origin.LITERAL:
+        counts = yield 16
+        if sum(counts) > 256:
+            raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
+        table = HuffmanTable.checked(counts, (yield sum(counts)))
+    elif origin is not Origin.DERIVED:
+        table = ANNEX_K[kind, int(origin)]
+    return DroppedTable(kind, destination, origin, table)
+
+
+def derive(marked: HuffmanTable) -> HuffmanTable:
+    """The original of a DERIVED table; raises OccultaError(BAD_HIDDEN_DATA)."""
+    codes: dict[int, list[int]] = {}
+    for symbol, _, length in marked.codes:
+        codes.setdefault(symbol, []).append(length)
+    coded = []
+    for symbol, lengths in codes.items():
+        bits = len(lengths).bit_length() - 1
+        if len(set(lengths)) != 1 or 1 << bits != len(lengths) or lengths[0] <= bits:
+            raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
+        coded.append((lengths[0] - bits, symbol))
+    table = HuffmanTable.from_lengths(sorted(coded))
+    return HuffmanTable.checked(bytes(table.counts), table.symbols)

@@ -1,0 +1,104 @@
+"""occulta-sim: the camera and the demonstration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sim.camera import DEFAULT_SEED, MEGAPIXELS, photograph
+from sim.command import CommandFailed
+from sim.demo import Options, demonstrate
+
+USAGE, REFUSED, MACHINE = 2, 3, 6
+"""Exit statuses, as in the other programs; a failed step of the demo passes on its own."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a sub-command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except CommandFailed as failure:
+        hint = "the command's own output: " + failure.ran.errors.strip().replace("\n", " / ")
+        return _fail(str(failure), hint, failure.ran.status)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", "check the path and free space", MACHINE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="occulta-sim", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="protect and recover a picture, with a report")
+    demo.add_argument("--image", type=Path, help="your JPEG (default: a synthetic scene)")
+    demo.add_argument("--private", type=Path, help="your file to hide (default: synthetic)")
+    demo.add_argument("-o", dest="folder", type=Path, default=Path("demo-out"), metavar="DIR")
+    demo.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
+    demo.set_defaults(run=_demo)
+    camera = commands.add_parser("camera", help="synthesise a satellite picture")
+    camera.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
+    camera.add_argument("--megapixels", type=_megapixels, default=4.0, metavar="N")
+    camera.add_argument("--quality", type=int, choices=range(1, 101), default=85, metavar="1..100")
+    camera.add_argument("-o", dest="output", required=True, metavar="OUT.jpg")
+    camera.set_defaults(run=_camera)
+    return parser
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0")
+    return seed
+
+
+def _megapixels(text: str) -> float:
+    megapixels = float(text)
+    if not MEGAPIXELS[0] <= megapixels <= MEGAPIXELS[1]:
+        raise argparse.ArgumentTypeError(f"between {MEGAPIXELS[0]:g} and {MEGAPIXELS[1]:g}")
+    return megapixels
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    for path in (arguments.image, arguments.private):
+        if path is not None and not path.is_file():
+            return _fail(f"{path}: no such file", "give the path of a file to read", USAGE)
+    folder = Path(os.path.abspath(arguments.folder))
+    options = Options(arguments.image, arguments.private, folder, arguments.seed)
+    status = demonstrate(options)
+    if status != 0:
+        hint = "the table and the report say which profile, and why"
+        return _fail("not everything came back bit for bit", hint, status)
+    return 0
+
+
+def _camera(arguments: argparse.Namespace) -> int:
+    picture = photograph(arguments.seed, arguments.megapixels, arguments.quality)
+    if arguments.output == "-":
+        sys.stdout.buffer.write(picture)
+    else:
+        publish(Path(arguments.output), picture)
+    return 0
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary name, synchronised, then renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fail(message: str, hint: str, status: int) -> int:
+    print(f"occulta-sim: {message}\nhint: {hint}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
