@@ -170,7 +170,9 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
     Returns one of the status codes above.
     """
     m64: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    m32: cython.ulonglong = 0xFFFFFFFF
     ones: cython.ulonglong = 0x0101010101010101
+    tops32: cython.ulonglong = 0x80808080
     tops: cython.ulonglong = 0x8080808080808080
     mode: cython.int = cython.cast(cython.int, params[MODE])
     per_mcu: cython.int = cython.cast(cython.int, params[BLOCKS_PER_MCU])
@@ -353,9 +355,9 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
                     on += n
                     if on >= 32:
                         on -= 32
-                        w = (oacc >> on) & 0xFFFFFFFF
+                        w = (oacc >> on) & m32
                         oacc &= (1 << on) - 1
-                        if ((w ^ 0xFFFFFFFF) - 0x01010101) & w & 0x80808080:
+                        if ((w ^ m32) - 0x01010101) & w & tops32:
                             opos = _flush(out, opos, w, 32)
                         else:
                             out[opos] = (w >> 24) & 255
@@ -409,7 +411,9 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
     table, the codes that are inserted (see tables.py). Returns one of the status codes above.
     """
     m64: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
+    m32: cython.ulonglong = 0xFFFFFFFF
     ones: cython.ulonglong = 0x0101010101010101
+    tops32: cython.ulonglong = 0x80808080
     tops: cython.ulonglong = 0x8080808080808080
     mode: cython.int = cython.cast(cython.int, params[MODE])
     per_mcu: cython.int = cython.cast(cython.int, params[BLOCKS_PER_MCU])
@@ -575,9 +579,9 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
                 if mode != 2:
                     if on > 31:
                         on -= 32
-                        w = (oacc >> on) & 0xFFFFFFFF
+                        w = (oacc >> on) & m32
                         oacc &= (cython.cast(cython.ulonglong, 1) << on) - 1
-                        if ((w ^ 0xFFFFFFFF) - 0x01010101) & w & 0x80808080:
+                        if ((w ^ m32) - 0x01010101) & w & tops32:
                             opos = _flush(out, opos, w, 32)
                         else:
                             out[opos] = (w >> 24) & 255
@@ -659,7 +663,7 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
             if mode != 2:
                 if on > 31:
                     on -= 32
-                    w = (oacc >> on) & 0xFFFFFFFF
+                    w = (oacc >> on) & m32
                     oacc &= (cython.cast(cython.ulonglong, 1) << on) - 1
                     opos = _flush(out, opos, w, 32)
                 oacc = (oacc << n) | x

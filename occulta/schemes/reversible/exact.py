@@ -264,7 +264,7 @@ def _side_bound(survey: ScanSurvey) -> int:
     """Bytes of side information of a scan, at most."""
     size = 1
     for segment in survey.defined:
-        size += 3 + len(segment)
+        size += 4 + len(segment)
         for kind, destination, table in segment:
             origin = origin_of(table)
             used = (kind, destination) in survey.scan.tables

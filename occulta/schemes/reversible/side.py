@@ -1,9 +1,9 @@
 """Side information of profile `exact`: what a recovery must know of a scan's own DHT segments.
 
 The DHT segments before a scan that carries are dropped; the scan's first hidden bits say what they
-were. All fields are bytes:
+were. Fields are bytes:
 
-    segments | per segment: other segments since the last DHT, fill bytes, tables |
+    segments | per segment: other segments since the last DHT (7 bits a byte), fill bytes, tables |
                per table: origin 2 bits, class 1 bit, destination 2 bits; LITERAL: counts, symbols
 
 ANNEX_K_0/1 name the typical tables; DERIVED says that the lengths are those of the marked table
@@ -50,12 +50,21 @@ def encode_side(segments: list[DroppedSegment]) -> bytes:
     """Bytes to be hidden; raises OccultaError(LIMIT_SEGMENT) for more than 255 of anything."""
     out = bytearray([_byte(len(segments))])
     for segment in segments:
-        out += bytes([_byte(segment.gap), _byte(segment.fill), _byte(len(segment.tables))])
+        out += _number(segment.gap) + bytes([_byte(segment.fill), _byte(len(segment.tables))])
         for table in segment.tables:
             out.append(table.origin << 3 | table.kind << 2 | table.destination)
             if table.origin is Origin.LITERAL and table.table is not None:
                 out += table.table.to_bytes()
     return bytes(out)
+
+
+def _number(value: int) -> bytes:
+    """Seven bits a byte, least significant first, the top bit set on all but the last."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out) + bytes([value])
 
 
 def _byte(value: int) -> int:
@@ -68,12 +77,23 @@ def parse_side() -> Parsing[list[DroppedSegment]]:
     """Parser of what `encode_side` wrote; raises OccultaError(BAD_HIDDEN_DATA)."""
     segments = []
     for _ in range((yield 1)[0]):
-        gap, fill, count = yield 3
+        gap = yield from _parse_number()
+        fill, count = yield 2
         tables = []
         for _ in range(count):
             tables.append((yield from _parse_table()))
         segments.append(DroppedSegment(gap, fill, tuple(tables)))
     return segments
+
+
+def _parse_number() -> Parsing[int]:
+    value = shift = 0
+    while (digit := (yield 1)[0]) & 128:
+        value |= (digit & 127) << shift
+        shift += 7
+        if shift > 28:
+            raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
+    return value | digit << shift
 
 
 def _parse_table() -> Parsing[DroppedTable]:
