@@ -1,1 +1,3 @@
 """Occulta: protect private data and sensitive imagery in JPEG streams."""
+
+__version__ = "0.1.0"

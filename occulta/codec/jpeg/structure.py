@@ -90,6 +90,10 @@ class JpegBuffer:
         del self._data[: end - self.base]
         self.base = end
 
+    def forget_scanned(self) -> None:
+        """Forget what has been looked through, for those who want the structure only."""
+        self.discard(self._at)
+
     def view(self, start: int, end: int) -> memoryview:
         """A view of [start, end); release it before feeding more."""
         return memoryview(self._data)[start - self.base : end - self.base]

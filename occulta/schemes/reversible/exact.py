@@ -120,6 +120,7 @@ class ExactMarker(Marker):
     def _begin_carrying(self, group: list[Item], scan: Scan, plans: list[TablePlan]) -> None:
         side = encode_side(self._dropped(group, plans))
         self._queue.prepend(side)
+        self.side_bits += 8 * len(side)
         if self._concluded_at is not None:
             self._concluded_at += 8 * len(side)
         self.put_items([item for item in group[:-1] if item.marker != markers.DHT])

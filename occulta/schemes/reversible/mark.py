@@ -16,7 +16,6 @@ from occulta.schemes.reversible.padding import PaddingLog
 SCHEME = 1
 EXACT = 1
 PAPER = 2
-PROFILES = {"exact": EXACT, "paper": PAPER}
 _MAX_DRAINED = 8 << 20
 
 
@@ -38,6 +37,10 @@ class Marker(StreamEngine):
         super().__init__(limits, kernel)
         self.hidden_bits = 0
         """Bits carried so far."""
+        self.side_bits = 0
+        """Bits among them that tell a recovery what the original tables were."""
+        self.notes_size = 0
+        """Bytes of notes in the conclusion, once the whole file is in view."""
         self._source = source
         self._queue = BitQueue()
         self._digest = hashlib.sha256()
@@ -65,6 +68,7 @@ class Marker(StreamEngine):
         if self.run is None and not self.scans_begun and not survey.scans:
             raise OccultaError(Reason.NO_SCAN, "the file holds no picture")
         self._notes = self._padding_notes(survey)
+        self.notes_size = len(self._notes)
         self._prepare_rest(survey)
         self.advance(NO_LIMIT)
         self._check_all_carried()

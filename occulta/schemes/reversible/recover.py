@@ -100,13 +100,13 @@ class Restorer(StreamEngine):
         self.buffer.append(chunk)
         ready = self.buffer.fed - 2 * MARGIN
         if ready - self.buffer.base >= self.limits.quantum:
-            self.advance(ready)
+            self._restore(ready)
         return self.take_output()
 
     def finish(self) -> bytes:
         """The marked file has ended; return the last bytes; sets `recovered`."""
         self.buffer.close()
-        self.advance(NO_LIMIT)
+        self._restore(NO_LIMIT)
         if not self.scans_begun:
             raise OccultaError(Reason.NO_SCAN, "the file holds no picture")
         opened = self._reader.opened
@@ -117,6 +117,17 @@ class Restorer(StreamEngine):
         patches = self._patches(PaddingNotes.parse(opened.conclusion.notes))
         self.recovered = Recovered(self.profile, opened, opened.conclusion, patches)
         return self.take_output()
+
+    def _restore(self, limit: int) -> None:
+        """Advance; what contradicts marking before anything was opened means: not marked."""
+        try:
+            self.advance(limit)
+        except OccultaError as error:
+            if error.reason is Reason.BAD_HIDDEN_DATA and self._reader.opened is None:
+                raise OccultaError(
+                    Reason.NOTHING_HIDDEN, "the picture carries no hidden data"
+                ) from None
+            raise
 
     def segment_ended(self, record: int, base: int) -> None:
         self._ends.append((base + (record >> 24), record >> 16 & 255))

@@ -1,0 +1,1 @@
+"""The ground side: recovery of what the satellite protected."""

@@ -1,0 +1,53 @@
+"""`occulta-ground`: the commands of the ground side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ground import recover
+from occulta.codec.crypto import PrivateKey
+from occulta.program import cli, keyfiles
+
+
+def build_parser() -> cli.Parser:
+    """The command line of `occulta-ground`."""
+    parser = cli.make_parser("occulta-ground", "Recover what a satellite protected.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_keygen(commands.add_parser("keygen", help="make a recipient's key pair"))
+    _add_recover(commands.add_parser("recover", help="get private data and original back"))
+    return parser
+
+
+def _add_keygen(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", metavar="DIR", type=Path)
+    command.set_defaults(handler=_keygen)
+
+
+def _add_recover(command: argparse.ArgumentParser) -> None:
+    command.add_argument("marked", metavar="MARKED.jpg", help="the marked file, or - for stdin")
+    command.add_argument("--key", metavar="recipient.key", required=True)
+    command.add_argument(
+        "--satellite", metavar="satellite.pub", help="insist on this satellite's signature"
+    )
+    command.add_argument("--scheme", choices=("reversible",), default="reversible")
+    command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
+    command.add_argument("--json", action="store_true", help="print the report as JSON")
+    command.set_defaults(handler=recover.run)
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    private, public = keyfiles.write_pair(options.folder, "recipient", PrivateKey.generate())
+    print(f"{private}: keep it secret\n{public}: give it to the satellite")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    return cli.run(build_parser(), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

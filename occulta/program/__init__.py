@@ -1,0 +1,1 @@
+"""What the programs share and the library must not do: files, key files, command lines."""

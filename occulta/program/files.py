@@ -1,0 +1,196 @@
+"""Files: read in chunks, published whole or not at all.
+
+An output file is written under a temporary name beside its place, flushed to the disk and renamed.
+Whatever goes wrong before that leaves nothing under the final name. An output that exists already
+is refused before any work.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from occulta.errors import OccultaError, Reason
+
+CHUNK = 1 << 16
+STANDARD = "-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_failure(error: OSError, name: object) -> OccultaError:
+    """The numbered reason of a failed write."""
+    if error.errno in _FULL:
+        return OccultaError(Reason.DISK_FULL, f"no room to write {name}")
+    return OccultaError(Reason.OUTPUT_UNWRITABLE, f"cannot write {name}: {error.strerror}")
+
+
+def read_failure(error: OSError, name: object) -> OccultaError:
+    """The numbered reason of a failed read."""
+    return OccultaError(Reason.INPUT_UNREADABLE, f"cannot read {name}: {error.strerror}")
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[BinaryIO]:
+    """Open a file, or standard input for `-`; raises OccultaError(INPUT_UNREADABLE)."""
+    if name == STANDARD:
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = open(name, "rb")  # noqa: SIM115 - closed below, opened apart from its use
+    except OSError as error:
+        raise read_failure(error, name) from None
+    with stream:
+        yield stream
+
+
+def size_of(stream: BinaryIO) -> int | None:
+    """Bytes of a regular file, None for a pipe or device."""
+    try:
+        return os.fstat(stream.fileno()).st_size if stream.seekable() else None
+    except OSError:
+        return None
+
+
+def read_some(stream: BinaryIO, size: int, name: str) -> bytes:
+    """Up to `size` bytes; raises OccultaError(INPUT_UNREADABLE)."""
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise read_failure(error, name) from None
+
+
+def chunks_of(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The rest of a stream in chunks; raises OccultaError(INPUT_UNREADABLE)."""
+    while chunk := read_some(stream, CHUNK, name):
+        yield chunk
+
+
+class OutputFile:
+    """A file under a temporary name until `publish`; `discard` leaves nothing."""
+
+    def __init__(self, path: Path, mode: int = 0o666) -> None:
+        """Raises OccultaError: OUTPUT_EXISTS or OUTPUT_UNWRITABLE."""
+        refuse_existing(path)
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            self._stream: BinaryIO = os.fdopen(os.open(self.temporary, flags, mode), "w+b")
+        except OSError as error:
+            raise write_failure(error, path) from None
+
+    def write(self, data: bytes) -> None:
+        """Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
+        self._do(lambda: self._stream.write(data))
+
+    def read_again(self) -> BinaryIO:
+        """The stream at its start, for reading what was written."""
+        self._do(self._stream.flush)
+        self._stream.seek(0)
+        return self._stream
+
+    def restart(self) -> None:
+        """Forget what was written."""
+        self._do(lambda: self._stream.truncate(self._stream.seek(0)))
+
+    def publish(self) -> None:
+        """Flush to the disk and take the final name."""
+        self._do(self._sync)
+        try:
+            os.link(self.temporary, self.path)
+            os.unlink(self.temporary)
+        except FileExistsError:
+            self.discard()
+            raise OccultaError(Reason.OUTPUT_EXISTS, f"{self.path} exists already") from None
+        except OSError:
+            self._do(lambda: os.replace(self.temporary, self.path))
+        _sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Close and remove the temporary file, if it is still there."""
+        try:
+            self._stream.close()
+        except OSError:
+            pass  # the data is not wanted; the file goes with the next line
+        self.temporary.unlink(missing_ok=True)
+
+    def _sync(self) -> None:
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+
+    def _do(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            raise write_failure(error, self.path) from None
+
+
+class StandardOutput:
+    """Standard output in the place of an output file: nothing can be taken back."""
+
+    def write(self, data: bytes) -> None:
+        """Raises OccultaError(OUTPUT_UNWRITABLE)."""
+        try:
+            sys.stdout.buffer.write(data)
+        except OSError as error:
+            raise write_failure(error, "standard output") from None
+
+    def publish(self) -> None:
+        """Flush."""
+        try:
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise write_failure(error, "standard output") from None
+
+    def discard(self) -> None:
+        """What was written is out; the exit status says that it does not count."""
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises OccultaError(OUTPUT_EXISTS) if something has this name."""
+    if os.path.lexists(path):
+        raise OccultaError(Reason.OUTPUT_EXISTS, f"{path} exists already")
+
+
+@contextmanager
+def output(path: Path, mode: int = 0o666) -> Iterator[OutputFile]:
+    """An output file that is discarded unless it was published."""
+    file = OutputFile(path, mode)
+    try:
+        yield file
+    finally:
+        file.discard()
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Create a folder with its parents; raises OccultaError(OUTPUT_UNWRITABLE)."""
+    try:
+        path.mkdir(mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_failure(error, path) from None
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Publish a small file."""
+    with output(path, mode) as file:
+        file.write(data)
+        file.publish()
+
+
+def _sync_folder(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # a folder that may not be read: the rename stands all the same
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some file systems cannot sync a folder
+    finally:
+        os.close(descriptor)

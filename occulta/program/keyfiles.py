@@ -1,0 +1,60 @@
+"""Key files: one line of text, `occulta-KIND-1 HEX`; private ones readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TypeVar
+
+from occulta.codec.crypto import PrivateKey, PublicKey, SigningKey, VerifyingKey
+from occulta.errors import OccultaError, Reason
+from occulta.program.files import make_folder, refuse_existing, write_whole
+
+Key = PrivateKey | PublicKey | SigningKey | VerifyingKey
+K = TypeVar("K", PrivateKey, PublicKey, SigningKey, VerifyingKey)
+_TAGS: dict[type[Key], str] = {
+    PrivateKey: "occulta-recipient-key-1",
+    PublicKey: "occulta-recipient-pub-1",
+    SigningKey: "occulta-satellite-key-1",
+    VerifyingKey: "occulta-satellite-pub-1",
+}
+_SECRET = (PrivateKey, SigningKey)
+_MAX_SIZE = 256
+
+
+def encode_key(key: Key) -> bytes:
+    """The content of a key's file."""
+    return f"{_TAGS[type(key)]} {key.raw.hex()}\n".encode()
+
+
+def read_key(path: str, kind: type[K]) -> K:
+    """Read a key file; raises OccultaError: KEY_UNREADABLE, KEY_PERMISSIONS, KEY_MALFORMED."""
+    try:
+        with open(path, "rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MAX_SIZE)
+    except OSError as error:
+        raise OccultaError(
+            Reason.KEY_UNREADABLE, f"cannot read the key {path}: {error.strerror}"
+        ) from None
+    if issubclass(kind, _SECRET) and stat.S_IMODE(mode) & 0o077:
+        raise OccultaError(Reason.KEY_PERMISSIONS, f"others may read the key {path}")
+    words = content.decode("ascii", "replace").split()
+    if len(words) != 2 or words[0] != _TAGS[kind]:
+        raise OccultaError(Reason.KEY_MALFORMED, f"{path} is not a {_TAGS[kind]} file")
+    try:
+        return kind(bytes.fromhex(words[1]))
+    except ValueError:
+        raise OccultaError(Reason.KEY_MALFORMED, f"{path} is not valid hexadecimal") from None
+
+
+def write_pair(folder: Path, name: str, secret: PrivateKey | SigningKey) -> tuple[Path, Path]:
+    """Write NAME.key (0600) and NAME.pub; raises OccultaError, e.g. OUTPUT_EXISTS."""
+    make_folder(folder, 0o700)
+    private, public = folder / f"{name}.key", folder / f"{name}.pub"
+    refuse_existing(private)
+    refuse_existing(public)
+    write_whole(private, encode_key(secret), 0o600)
+    write_whole(public, encode_key(secret.public))
+    return private, public

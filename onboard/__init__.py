@@ -1,0 +1,1 @@
+"""The flight side: what runs on the satellite."""

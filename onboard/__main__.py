@@ -1,0 +1,74 @@
+"""`occulta-onboard`: the commands of the flight side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from occulta.codec.crypto import SigningKey
+from occulta.program import cli, keyfiles
+from onboard import capacity, protect
+
+SCHEMES = ("reversible",)
+PROFILES = ("exact", "paper")
+
+
+def build_parser() -> cli.Parser:
+    """The command line of `occulta-onboard`."""
+    parser = cli.make_parser("occulta-onboard", "Protect pictures and private data on board.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_keygen(commands.add_parser("keygen", help="make the satellite's signing key pair"))
+    _add_protect(commands.add_parser("protect", help="hide a private file in a JPEG picture"))
+    _add_capacity(commands.add_parser("capacity", help="say how many private bytes fit"))
+    return parser
+
+
+def _add_keygen(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", metavar="DIR", type=Path)
+    command.set_defaults(handler=_keygen)
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("image", metavar="IMAGE.jpg", help="the original, or - for stdin")
+    command.add_argument("--scheme", choices=SCHEMES, default="reversible")
+    command.add_argument(
+        "--profile", choices=PROFILES, default="exact",
+        help="exact: pixels unchanged (default); paper: survives lossless transcoding",
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_protect(command: argparse.ArgumentParser) -> None:
+    _add_profile(command)
+    command.add_argument("--private", metavar="FILE", required=True, help="or - for stdin")
+    command.add_argument(
+        "--to", metavar="recipient.pub", action="append", required=True,
+        help="a recipient's public key; may be given several times",
+    )
+    command.add_argument("--sign", metavar="satellite.key", help="sign with this key")
+    command.add_argument(
+        "-o", "--output", metavar="MARKED.jpg", required=True, help="or - for stdout"
+    )
+    command.set_defaults(handler=protect.run)
+
+
+def _add_capacity(command: argparse.ArgumentParser) -> None:
+    _add_profile(command)
+    command.set_defaults(handler=capacity.run)
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    private, public = keyfiles.write_pair(options.folder, "satellite", SigningKey.generate())
+    print(f"{private}: keep it on the satellite alone\n{public}: give it to the ground")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    return cli.run(build_parser(), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""`occulta-onboard protect`: hide a private file in a JPEG picture."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from occulta.codec import crypto
+from occulta.errors import OccultaError, Reason
+from occulta.program import cli, files, keyfiles
+from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
+from occulta.schemes.reversible.hidden import SealedSource
+from onboard import capacity
+
+READ_AHEAD = 1 << 20
+"""Bytes read of a private pipe to learn its size; a longer one is of unknown size."""
+
+
+@dataclass
+class Job:
+    """One run: streams, keys, what was asked for."""
+
+    image: BinaryIO
+    private: BinaryIO
+    private_size: int | None
+    recipients: list[crypto.PublicKey]
+    signing_key: crypto.SigningKey | None
+    options: argparse.Namespace
+    out: files.OutputFile | files.StandardOutput
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command."""
+    if options.image == files.STANDARD == options.private:
+        raise OccultaError(Reason.USAGE, "picture and private data cannot both be standard input")
+    if options.json and options.output == files.STANDARD:
+        raise OccultaError(Reason.USAGE, "--json and the picture cannot both be standard output")
+    with ExitStack() as stack:
+        job = _open(options, stack)
+        try:
+            written = _protect(job)
+        except OccultaError as error:
+            raise _explained(error, job) from None
+        job.out.publish()
+        _report(job, written)
+    return 0
+
+
+def _open(options: argparse.Namespace, stack: ExitStack) -> Job:
+    recipients = [keyfiles.read_key(path, crypto.PublicKey) for path in options.to]
+    if len(recipients) > crypto.MAX_RECIPIENTS:
+        raise OccultaError(Reason.USAGE, f"at most {crypto.MAX_RECIPIENTS} recipients")
+    signing = keyfiles.read_key(options.sign, crypto.SigningKey) if options.sign else None
+    image = stack.enter_context(files.open_input(options.image))
+    private, size = _open_private(options.private, stack)
+    out = _open_output(options.output, stack)
+    return Job(image, private, size, recipients, signing, options, out)
+
+
+def _open_private(name: str, stack: ExitStack) -> tuple[BinaryIO, int | None]:
+    """The private data and its size; of a pipe only if it is short."""
+    stream = stack.enter_context(files.open_input(name))
+    size = files.size_of(stream)
+    if size is not None:
+        return stream, size
+    head = files.read_some(stream, READ_AHEAD, name)
+    if len(head) < READ_AHEAD:
+        return io.BytesIO(head), len(head)
+    return _Joined(head, stream), None
+
+
+class _Joined(io.RawIOBase):
+    """Bytes already read, then the rest of their stream."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = io.BytesIO(head)
+        self._rest = rest
+
+    def read(self, size: int = -1) -> bytes:
+        return self._head.read(size) or self._rest.read(size)
+
+
+def _open_output(name: str, stack: ExitStack) -> files.OutputFile | files.StandardOutput:
+    if name == files.STANDARD:
+        return files.StandardOutput()
+    return stack.enter_context(files.output(Path(name)))
+
+
+def _protect(job: Job) -> int:
+    """Mark; where the forecast of a plan proved wrong, mark again with the fullest plan."""
+    try:
+        return _mark(job, job.private_size)
+    except OccultaError as error:
+        if error.reason is not Reason.DOES_NOT_FIT or not _can_repeat(job):
+            raise
+    job.image.seek(0)
+    job.private.seek(0)
+    if isinstance(job.out, files.OutputFile):
+        job.out.restart()
+    return _mark(job, None)
+
+
+def _can_repeat(job: Job) -> bool:
+    exact = job.options.profile == "exact" and job.private_size is not None
+    again = files.size_of(job.image) is not None and job.private.seekable()
+    return exact and again and isinstance(job.out, files.OutputFile)
+
+
+def _mark(job: Job, declared: int | None) -> int:
+    marker = open_marker(PROFILES[job.options.profile], _source(job, declared))
+    progress = cli.Progress("protecting", files.size_of(job.image))
+    written = 0
+    try:
+        for chunk in files.chunks_of(job.image, job.options.image):
+            marked = marker.feed(chunk)
+            job.out.write(marked)
+            written += len(marked)
+            progress.add(len(chunk))
+        marked = marker.finish()
+    finally:
+        progress.close()
+    job.out.write(marked)
+    return written + len(marked)
+
+
+def _source(job: Job, declared: int | None) -> SealedSource:
+    product = os.urandom(crypto.PRODUCT_ID_SIZE)
+    context = crypto.Context(SCHEME, PROFILES[job.options.profile], product)
+    size = crypto.UNKNOWN_SIZE if declared is None else min(declared, crypto.UNKNOWN_SIZE)
+    sealer = crypto.Sealer.create(context, job.recipients, job.signing_key, size)
+    name = job.options.private
+    return SealedSource(sealer, lambda n: files.read_some(job.private, n, name), declared)
+
+
+def _explained(error: OccultaError, job: Job) -> OccultaError:
+    """Say what would fit, where that is the trouble and the picture can be read again."""
+    if error.reason is not Reason.DOES_NOT_FIT or files.size_of(job.image) is None:
+        return error
+    job.image.seek(0)
+    fits = capacity.measure(
+        job.image, job.options.image, job.options.profile, len(job.recipients)
+    ).private_bytes
+    size = "" if job.private_size is None else f" of {job.private_size} bytes"
+    return OccultaError(
+        error.reason, f"the private file{size} does not fit: this picture carries {fits} bytes"
+    )
+
+
+def _report(job: Job, written: int) -> None:
+    if job.options.output == files.STANDARD:
+        return
+    said = {
+        "output": job.options.output, "scheme": job.options.scheme,
+        "profile": job.options.profile, "private_bytes": job.private_size,
+        "original_bytes": files.size_of(job.image), "marked_bytes": written,
+        "recipients": len(job.recipients), "signed": job.signing_key is not None,
+    }
+    if job.options.json:
+        print(json.dumps(said))
+    else:
+        signed = "signed" if job.signing_key else "not signed"
+        print(f"{job.options.output}: {written} bytes, {job.options.profile}, {signed}")
