@@ -115,6 +115,7 @@ def _end_segment(state: cython.ulonglong[::1], params: cython.longlong[::1],
     if pos < end and (src[pos] != 255 or (pos + 1 < end and src[pos + 1] == 0)):
         return EXTRANEOUS
     value = (state[ACC] >> 1) >> (63 - nbits)
+    oacc &= (cython.cast(cython.ulonglong, 1) << on) - 1  # above `on` there may be anything
     pad = (8 - (on & 7)) & 7
     if params[MODE] != SURVEY:
         opos = _flush(out, opos, oacc >> (on & 7), on - (on & 7))
@@ -351,20 +352,29 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
                                 hidden[hpos + 3] = w & 255
                                 hpos += 4
                                 hacc &= (1 << hn) - 1
-                    oacc = (oacc << n) | (code << s) | x
+                    code = (code << s) | x
                     on += n
-                    if on >= 32:
-                        on -= 32
-                        w = (oacc >> on) & m32
-                        oacc &= (1 << on) - 1
-                        if ((w ^ m32) - 0x01010101) & w & tops32:
-                            opos = _flush(out, opos, w, 32)
+                    if on < 64:
+                        oacc = ((oacc << n) | code) & m64
+                    else:  # 64 bits are full: write them, keep the rest
+                        on -= 64
+                        w = ((oacc << (n - on)) | (code >> on)) & m64
+                        oacc = code
+                        if (((w ^ m64) - ones) & w & tops) & m64:
+                            opos = _flush(out, opos, w, 64)
+                        elif cython.compiled:
+                            out[opos] = w >> 56
+                            out[opos + 1] = (w >> 48) & 255
+                            out[opos + 2] = (w >> 40) & 255
+                            out[opos + 3] = (w >> 32) & 255
+                            out[opos + 4] = (w >> 24) & 255
+                            out[opos + 5] = (w >> 16) & 255
+                            out[opos + 6] = (w >> 8) & 255
+                            out[opos + 7] = w & 255
+                            opos += 8
                         else:
-                            out[opos] = (w >> 24) & 255
-                            out[opos + 1] = (w >> 16) & 255
-                            out[opos + 2] = (w >> 8) & 255
-                            out[opos + 3] = w & 255
-                            opos += 4
+                            out[opos:opos + 8] = w.to_bytes(8, "big")
+                            opos += 8
                 if e & 0x20000:  # end of block, or of a band of blocks (EOBn)
                     eob_run = (1 << s) - 1 + x
                     break

@@ -114,14 +114,26 @@ class JpegBuffer:
             self._at = self.fed
 
     def _find_scan_end(self) -> bool:
-        match = _SCAN_END.search(self._data, self._at - self.base)
+        start = self._at - self.base
+        match = None if self._is_plain(start) else _SCAN_END.search(self._data, start)
         if match is None:
-            kept = len(self._data) - len(self._data.rstrip(b"\xff"))
-            self._at = max(self._at, self.fed - kept)
+            self._at = self.fed - self._trailing_fill(start)
             return False
         self._at = self.items[-1].end = self.base + match.start()
         self._in_scan = False
         return True
+
+    def _is_plain(self, start: int) -> bool:
+        """True if every FF from `start` on is a stuffed one: by far the quickest thing to ask."""
+        return self._data.count(b"\xff", start) == self._data.count(b"\xff\x00", start)
+
+    def _trailing_fill(self, start: int) -> int:
+        """How many FF the buffer ends with: they may begin a marker."""
+        end = len(self._data)
+        at = end
+        while at > start and self._data[at - 1] == 0xFF:
+            at -= 1
+        return end - at
 
     def _find_segment(self) -> bool:
         start = self._at - self.base
