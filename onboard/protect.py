@@ -9,7 +9,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
@@ -17,6 +17,9 @@ from occulta.program import cli, files, keyfiles
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import SealedSource
 from onboard import capacity
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 READ_AHEAD = 1 << 20
 """Bytes read of a private pipe to learn its size; a longer one is of unknown size."""
@@ -72,7 +75,7 @@ def _open_private(name: str, stack: ExitStack) -> tuple[BinaryIO, int | None]:
     head = files.read_some(stream, READ_AHEAD, name)
     if len(head) < READ_AHEAD:
         return io.BytesIO(head), len(head)
-    return _Joined(head, stream), None
+    return io.BufferedReader(_Joined(head, stream)), None
 
 
 class _Joined(io.RawIOBase):
@@ -82,8 +85,14 @@ class _Joined(io.RawIOBase):
         self._head = io.BytesIO(head)
         self._rest = rest
 
-    def read(self, size: int = -1) -> bytes:
-        return self._head.read(size) or self._rest.read(size)
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        data = self._head.read(len(view)) or self._rest.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
 
 def _open_output(name: str, stack: ExitStack) -> files.OutputFile | files.StandardOutput:

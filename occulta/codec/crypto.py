@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from Crypto.Cipher import AES
+from Crypto.Cipher._mode_gcm import GcmMode
 from Crypto.Hash import SHA256
 from Crypto.Protocol import HPKE
 from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_key
@@ -262,7 +263,7 @@ class _ChunkCipher:
         self._key = derived if isinstance(derived, bytes) else derived[0]
         self._counter = 0
 
-    def _cipher(self, kind: int) -> AES.GcmMode:
+    def _cipher(self, kind: int) -> GcmMode:
         nonce = self._counter.to_bytes(11, "big") + bytes([kind])
         self._counter += 1
         return AES.new(self._key, AES.MODE_GCM, nonce=nonce, mac_len=TAG_SIZE)

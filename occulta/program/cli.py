@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are numbered like all others."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise instead of leaving the process."""
         raise _UsageError(f"{self.prog}: {message}")
 
 

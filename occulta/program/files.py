@@ -11,7 +11,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -113,10 +113,8 @@ class OutputFile:
 
     def discard(self) -> None:
         """Close and remove the temporary file, if it is still there."""
-        try:
+        with suppress(OSError):  # the data is not wanted; the file goes with the next line
             self._stream.close()
-        except OSError:
-            pass  # the data is not wanted; the file goes with the next line
         self.temporary.unlink(missing_ok=True)
 
     def _sync(self) -> None:

@@ -242,10 +242,7 @@ class StreamEngine:
 
     def _run_scan(self, run: ScanRun, item: Item, limit: int) -> bool:
         """Run the kernel as far as it goes; True once the scan is through."""
-        if run.raw:
-            done = self._copy(item, limit)
-        else:
-            done = self._transcode(run, item, limit)
+        done = self._copy(item, limit) if run.raw else self._transcode(run, item, limit)
         if done:
             self.run = None
             self.end_scan(run)

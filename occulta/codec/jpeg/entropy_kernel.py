@@ -68,8 +68,7 @@ EXTRANEOUS = 12
 NO_ESCAPE = 13
 BAD_HIDDEN = 14
 
-LOOKUP_BITS = 10
-TAIL_LOOKUP_BITS = 11
+LOOKUP_BITS = 11
 BLOCK_ROOM = 1200
 """Output bytes one block and one restart marker can need; input bytes likewise."""
 
@@ -171,9 +170,7 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
     Returns one of the status codes above.
     """
     m64: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
-    m32: cython.ulonglong = 0xFFFFFFFF
     ones: cython.ulonglong = 0x0101010101010101
-    tops32: cython.ulonglong = 0x80808080
     tops: cython.ulonglong = 0x8080808080808080
     mode: cython.int = cython.cast(cython.int, params[MODE])
     per_mcu: cython.int = cython.cast(cython.int, params[BLOCKS_PER_MCU])
@@ -303,12 +300,12 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
                                 pos += 1
                             acc |= cython.cast(cython.ulonglong, b) << (56 - nbits)
                             nbits += 8
-                e = fast[(tab << 10) + (acc >> 54)]
+                e = fast[(tab << 11) + (acc >> 53)]
                 c = e & 31
                 if c == 0:  # a code longer than the look-up, or none
                     t16 = tab * 36
                     x = acc >> 48
-                    i = 11
+                    i = 12
                     while i <= 16 and x >= cython.cast(cython.ulonglong, bounds[t16 + i]):
                         i += 1
                     if i > 16:

@@ -31,6 +31,7 @@ TAIL_STRIDE = 24
 _BOUND_STRIDE = 36
 _EOB_FLAG = 1 << 17
 _TAIL_EOB = 1 << 13
+_BEYOND = 127
 
 
 def slot_of(kind: int, destination: int) -> int:
@@ -53,6 +54,8 @@ class CodeWord:
     out_length: int = 0
     hidden_bits: int = 0
     hidden_value: int = 0
+    valid: bool = True
+    """False for a code that must not occur: it reads as a run beyond the block."""
 
 
 def _extra_bits(symbol: int, kind: int, progressive: bool) -> tuple[int, int, bool]:
@@ -120,6 +123,8 @@ class TranscodeTables:
 
 def _transcode_entry(word: CodeWord, kind: int, progressive: bool) -> int:
     extra, advance, ends = _extra_bits(word.symbol, kind, progressive)
+    if not word.valid:
+        extra, advance, ends = 0, _BEYOND, False
     return (
         word.length | extra << 5 | advance << 10 | (_EOB_FLAG if ends else 0)
         | word.out_length << 18 | word.hidden_bits << 23 | word.out << 27
@@ -127,15 +132,11 @@ def _transcode_entry(word: CodeWord, kind: int, progressive: bool) -> int:
     )
 
 
-def _tail_words() -> array[int]:
-    return array("Q", bytes(8 * SLOTS << layout.TAIL_LOOKUP_BITS))
-
-
 @dataclass
 class TailTables:
     """The arrays `mark_tails` reads; fill slot by slot with `set_slot`."""
 
-    fast: array[int] = field(default_factory=_tail_words)
+    fast: array[int] = field(default_factory=_words)
     entries: array[int] = field(default_factory=lambda: array("Q", bytes(8 * SLOTS * 256)))
     bounds: array[int] = field(default_factory=lambda: array("i", bytes(4 * SLOTS * 36)))
     tails: array[int] = field(default_factory=lambda: array("i", bytes(4 * SLOTS * TAIL_STRIDE)))
@@ -146,8 +147,8 @@ class TailTables:
         self.bounds[slot * _BOUND_STRIDE : (slot + 1) * _BOUND_STRIDE] = array("i", _bounds(table))
         singles = [_tail_single(symbol, length, kind) for symbol, _, length in table.codes]
         self.entries[slot * 256 : slot * 256 + len(singles)] = array("Q", singles)
-        base = slot << layout.TAIL_LOOKUP_BITS
-        self.fast[base : base + (1 << layout.TAIL_LOOKUP_BITS)] = _tail_fast(table, singles, kind)
+        base = slot << layout.LOOKUP_BITS
+        self.fast[base : base + (1 << layout.LOOKUP_BITS)] = _tail_fast(table, singles, kind)
         if kind == AC:
             first = slot * TAIL_STRIDE
             self.tails[first : first + TAIL_STRIDE] = array("i", _tail_codes(table))
@@ -169,7 +170,7 @@ def _tail_single(symbol: int, length: int, kind: int) -> int:
 
 def _tail_fast(table: HuffmanTable, singles: list[int], kind: int) -> array[int]:
     """Per index the longest run of whole symbols (value bits included) that it determines."""
-    bits = layout.TAIL_LOOKUP_BITS
+    bits = layout.LOOKUP_BITS
     first = array("Q", bytes(8 << bits))
     for (_, code, length), entry in zip(table.codes, singles, strict=True):
         if length <= bits:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from occulta.codec import crypto
 from occulta.limits import DEFAULT_LIMITS, Limits
-from occulta.schemes.reversible.exact import ExactMarker, ExactRestorer
+from occulta.schemes.reversible.exact import ExactMarker
+from occulta.schemes.reversible.exact_recover import ExactRestorer
 from occulta.schemes.reversible.hidden import HiddenSource
 from occulta.schemes.reversible.mark import EXACT, PAPER, SCHEME, Marker
 from occulta.schemes.reversible.paper import PaperMarker

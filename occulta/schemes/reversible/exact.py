@@ -12,44 +12,35 @@ restoration in one pass and the sealed stream are added here.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable
-from dataclasses import replace
-
-from occulta.codec import crypto
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg import markers
-from occulta.codec.jpeg.engine import (
-    MARGIN,
-    NO_LIMIT,
-    OUTPUT_SIZE,
-    Destination,
-    ScanRun,
-    StreamEngine,
-    item_end,
-)
+from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, Destination, ScanRun, item_end
 from occulta.codec.jpeg.headers import Scan
 from occulta.codec.jpeg.huffman import ANNEX_K, HuffmanTable, dht_segment, parse_dht
 from occulta.codec.jpeg.structure import Item, ItemKind, JpegBuffer
-from occulta.codec.jpeg.survey import ScanSurvey, Survey, new_histogram, survey_tables
-from occulta.codec.jpeg.tables import CodeWord, TranscodeTables
+from occulta.codec.jpeg.survey import ScanSurvey, Survey
+from occulta.codec.jpeg.tables import TranscodeTables
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
-from occulta.schemes.reversible.bits import BitCollector, PullParser
+from occulta.schemes.reversible.codes import (
+    RESERVE,
+    identity_tables,
+    marking_tables,
+    run_transcode,
+)
 from occulta.schemes.reversible.hidden import IDLE, HiddenSource
 from occulta.schemes.reversible.mark import EXACT, Marker
-from occulta.schemes.reversible.plan import Origin, TablePlan, TableUse, origin_of, plan_lengths, spread
-from occulta.schemes.reversible.recover import Restorer
-from occulta.schemes.reversible.side import (
-    DroppedSegment,
-    DroppedTable,
-    derive,
-    encode_side,
-    parse_side,
+from occulta.schemes.reversible.plan import (
+    Origin,
+    TablePlan,
+    TableUse,
+    origin_of,
+    plan_lengths,
+    spread,
 )
+from occulta.schemes.reversible.side import DroppedSegment, DroppedTable, encode_side
+from occulta.schemes.reversible.standing import define, looks_restanding, standing_again
 
-RESERVE = 64 * 8
-"""Hidden bits one block can take, at most."""
 IDLE_BLOCK = IDLE * 4096
 NOTES_ROOM = 64
 """Bytes of notes that a plan reckons with while they are not known."""
@@ -57,15 +48,6 @@ SAFETY = 1 / 32
 """Share of hidden bits planned beyond need where the counts are only estimated."""
 TAIL_SHARE = 4
 """Conclusions that each hold-back's length of the file must have room for."""
-_RESTANDING_FILL = b"\xff"
-
-
-def standing_again(
-    tables: dict[Destination, HuffmanTable], out: dict[Destination, HuffmanTable], scan: Scan
-) -> bytes:
-    """The DHT segment a scan without hidden bits needs first, or none."""
-    needed = [(*d, tables[d]) for d in scan.tables if out.get(d) != tables[d]]
-    return _RESTANDING_FILL + dht_segment(needed) if needed else b""
 
 
 class ExactMarker(Marker):
@@ -104,7 +86,7 @@ class ExactMarker(Marker):
 
     def _begin_plain(self, group: list[Item], scan: Scan, run: ScanRun) -> None:
         run.raw = scan.refinement
-        if _looks_restanding(self, group, self._own_before, dict(self._out_tables), scan):
+        if looks_restanding(self, group, self._own_before, dict(self._out_tables), scan):
             raise OccultaError(Reason.ALREADY_MARKED, "a DHT segment like those of a marked file")
         for item in group:
             if item.marker == markers.DHT:
@@ -281,282 +263,3 @@ def _uses(survey: ScanSurvey, share: float, complete: bool) -> list[TableUse]:
         counts = [int(count * scale) for count in survey.counts(destination)]
         uses.append(TableUse(destination, survey.tables[destination], counts, complete))
     return uses
-
-
-def run_transcode(
-    engine: Marker | Restorer, tables: TranscodeTables, run: ScanRun, src: memoryview,
-    out: memoryview, hidden: bytearray,
-) -> int:
-    """Call the kernel once."""
-    return int(engine.kernel.transcode(
-        memoryview(run.state), memoryview(run.params), src, out, memoryview(hidden),
-        memoryview(run.ends), memoryview(run.blocks), memoryview(tables.fast),
-        memoryview(tables.entries), memoryview(tables.bounds), memoryview(tables.alternatives),
-        memoryview(_NO_HISTOGRAM),
-    ))
-
-
-_NO_HISTOGRAM: array[int] = new_histogram()
-
-
-def identity_tables(tables: dict[Destination, HuffmanTable], scan: Scan) -> TranscodeTables:
-    """Kernel tables that change nothing."""
-    built = TranscodeTables()
-    for kind, destination in scan.tables:
-        table = tables[kind, destination]
-        words = [CodeWord(s, code, n, code, n) for s, code, n in table.codes]
-        built.set_slot(kind, destination, table, words, scan.progressive)
-    return built
-
-
-def marking_tables(
-    tables: dict[Destination, HuffmanTable], marked: dict[Destination, HuffmanTable], scan: Scan
-) -> TranscodeTables:
-    """Kernel tables that decode the original and choose among the marked tables' codes."""
-    built = TranscodeTables()
-    for kind, destination in scan.tables:
-        choices: dict[int, list[tuple[int, int]]] = {}
-        for symbol, code, length in marked[kind, destination].codes:
-            choices.setdefault(symbol, []).append((code, length))
-        table = tables[kind, destination]
-        words = [
-            _marking_word(built, symbol, code, length, choices.get(symbol, []))
-            for symbol, code, length in table.codes
-        ]
-        built.set_slot(kind, destination, table, words, scan.progressive)
-    return built
-
-
-def _marking_word(
-    built: TranscodeTables, symbol: int, code: int, length: int, choices: list[tuple[int, int]]
-) -> CodeWord:
-    if not choices:  # the plan saw the whole scan and the symbol was not in it
-        return CodeWord(symbol, code, 0)
-    if len(choices) == 1:
-        return CodeWord(symbol, code, length, *choices[0])
-    bits = len(choices).bit_length() - 1
-    return CodeWord(symbol, code, length, built.add_alternatives(choices), 0, bits)
-
-
-def unmarking_tables(
-    marked: dict[Destination, HuffmanTable], tables: dict[Destination, HuffmanTable] | None,
-    scan: Scan,
-) -> TranscodeTables:
-    """Kernel tables that decode marked codes, tell their bits and write the original's codes.
-
-    Without `tables` only the hidden bits are right. Raises OccultaError(BAD_HIDDEN_DATA).
-    """
-    built = TranscodeTables()
-    for kind, destination in scan.tables:
-        table = marked[kind, destination]
-        own = None if tables is None else tables[kind, destination].by_symbol
-        seen: dict[int, int] = {}
-        words = []
-        for symbol, code, length in table.codes:
-            bits = _choice_bits(table, symbol)
-            value = seen.get(symbol, 0)
-            seen[symbol] = value + 1
-            out = (0, 0) if own is None else own.get(symbol, (0, 0))
-            if own is not None and symbol not in own:
-                length = 0  # the original cannot hold it: an invalid code
-            words.append(CodeWord(symbol, code, length, *out, bits, value))
-        built.set_slot(kind, destination, table, words, scan.progressive)
-    return built
-
-
-def _choice_bits(table: HuffmanTable, symbol: int) -> int:
-    codes = table.symbols.count(symbol)
-    bits = codes.bit_length() - 1
-    if codes != 1 << bits or bits > 7:
-        raise OccultaError(Reason.BAD_HIDDEN_DATA, "a marked table has an impossible choice")
-    return bits
-
-
-class ExactRestorer(Restorer):
-    """Puts the original codes back and collects what their alternatives said.
-
-    A scan that carries begins with a probe: its first hidden bits are read, and its bytes kept,
-    until the side information is complete; then the scan is restored from its first block.
-    """
-
-    profile = EXACT
-
-    def __init__(
-        self, key: crypto.PrivateKey, write: Callable[[bytes], object],
-        record: Callable[[bytes], object], limits: Limits = DEFAULT_LIMITS,
-        kernel: str | None = None,
-    ) -> None:
-        super().__init__(key, write, record, limits, kernel)
-        self._own: dict[Destination, HuffmanTable] = dict(ANNEX_K)
-        self._standing: dict[Destination, HuffmanTable] = {}
-        self._tables = TranscodeTables()
-        self._bits = BitCollector()
-        self._probe: _Probe | None = None
-        self._side_left = 0
-
-    def begin_scan(self, group: list[Item], scan: Scan) -> ScanRun:
-        run = ScanRun(scan, self.interval, self.mode, self.limits)
-        if not scan.refinement and any(self.tables[d].has_repeats for d in scan.tables):
-            headers = [(i.marker, self.buffer.copy(i.start, item_end(i))) for i in group]
-            self._probe = _Probe(run, self, headers)
-        else:
-            self._begin_plain(group, scan, run)
-        return run
-
-    def _begin_plain(self, group: list[Item], scan: Scan, run: ScanRun) -> None:
-        run.raw = scan.refinement
-        kept = list(group)
-        own, standing = dict(self._own), dict(self._standing)
-        if _looks_restanding(self, group, own, standing, scan):
-            del kept[-2]
-        for item in kept:
-            if item.marker == markers.DHT:
-                define(self, self._own, item)
-                define(self, self._standing, item)
-        self._standing.update({d: self._own[d] for d in scan.tables})
-        self.put_items(kept)
-        if not run.raw:
-            self._tables = identity_tables(self.tables, scan)
-
-    def _begin_carrying(self, probe: _Probe, dropped: list[DroppedSegment]) -> None:
-        """The side information is known: put out the headers as they were."""
-        if [m for m, _ in probe.headers[:-1] if m == markers.DHT] != [markers.DHT] or (
-            probe.headers[-2][0] != markers.DHT
-        ):
-            raise OccultaError(Reason.BAD_HIDDEN_DATA, "a marked scan has stray Huffman tables")
-        self._standing.update(
-            {(k, d): t for k, d, t in parse_dht(probe.headers[-2][1].lstrip(b"\xff")[3:])}
-        )
-        others = [data for _, data in probe.headers[:-2]]
-        for segment in dropped:
-            if segment.gap > len(others):
-                raise OccultaError(Reason.BAD_HIDDEN_DATA, "a dropped segment has no place")
-            for _ in range(segment.gap):
-                self.put(others.pop(0))
-            resolved = self._resolve(segment)
-            self._own.update({(t.kind, t.destination): t.table for t in resolved.tables if t.table})
-            self.put(resolved.to_bytes())
-        for data in others:
-            self.put(data)
-        self.put(probe.headers[-1][1])
-        scan = probe.run.scan
-        self._tables = unmarking_tables(self.tables, self._own, scan)
-        self._side_left = probe.size
-
-    def _resolve(self, segment: DroppedSegment) -> DroppedSegment:
-        tables = tuple(
-            replace(t, table=derive(self._marked(t))) if t.origin is Origin.DERIVED else t
-            for t in segment.tables
-        )
-        return replace(segment, tables=tables)
-
-    def _marked(self, dropped: DroppedTable) -> HuffmanTable:
-        table = self.tables.get((dropped.kind, dropped.destination))
-        if table is None:
-            raise OccultaError(Reason.BAD_HIDDEN_DATA, "a derived table is not there")
-        return table
-
-    def _run_scan(self, run: ScanRun, item: Item, limit: int) -> bool:
-        if self._probe is not None:
-            dropped = self._probe.look(item, limit)
-            if dropped is None:
-                return False
-            self._begin_carrying(self._probe, dropped)
-            self._probe = None
-        return super()._run_scan(run, item, limit)
-
-    def run_kernel(self, run: ScanRun, src: memoryview, out: memoryview) -> int:
-        run.params[layout.HIDDEN_LIMIT] = len(self._hidden) - RESERVE
-        status = run_transcode(self, self._tables, run, src, out, self._hidden)
-        self._collect(bytes(self._hidden[: run.state[layout.HIDDEN_POS]]))
-        run.state[layout.HIDDEN_POS] = 0
-        return status
-
-    def end_scan(self, run: ScanRun) -> None:
-        count = run.state[layout.HIDDEN_BITS]
-        value = run.state[layout.HIDDEN_ACC] & ((1 << count) - 1)
-        skipped = min(self._side_left, count // 8)
-        self._side_left = 0
-        count -= 8 * skipped
-        self._parser.feed(self._bits.push(b"", value & ((1 << count) - 1), count))
-
-    def _collect(self, data: bytes) -> None:
-        skipped = min(self._side_left, len(data))
-        self._side_left -= skipped
-        self._parser.feed(self._bits.push(data[skipped:]))
-
-
-class _Probe:
-    """Reads the side information at the head of a scan, without using the scan up."""
-
-    def __init__(
-        self, run: ScanRun, engine: ExactRestorer, headers: list[tuple[int, bytes]]
-    ) -> None:
-        self.run = ScanRun(run.scan, engine.interval, layout.UNMARK, engine.limits)
-        self.headers = headers
-        self.size = 0
-        self._engine = engine
-        self._tables = unmarking_tables(engine.tables, None, run.scan)
-        self._parser = PullParser(parse_side())
-        self._hidden = bytearray(2 * RESERVE)
-        self._out = bytearray(OUTPUT_SIZE)
-
-    def look(self, item: Item, limit: int) -> list[DroppedSegment] | None:
-        """The dropped segments, or None while more bytes are needed; raises OccultaError."""
-        state, params = self.run.state, self.run.params
-        buffer = self._engine.buffer
-        whole = item.end is not None and item.end <= limit
-        params[layout.LIMIT] = NO_LIMIT if whole else limit - buffer.base
-        params[layout.HIDDEN_LIMIT] = len(self._hidden) - RESERVE
-        end = buffer.fed if item.end is None else item.end
-        while not self._parser.done:
-            if not whole and limit <= buffer.base:
-                return None
-            with buffer.view(buffer.base, end) as src, memoryview(self._out) as out:
-                status = run_transcode(self._engine, self._tables, self.run, src, out, self._hidden)
-            self._take(status)
-            if status == layout.NEED_INPUT:
-                if end - buffer.base > self._engine.limits.max_side_information:
-                    raise OccultaError(Reason.BAD_HIDDEN_DATA, "the side information never ends")
-                break
-            if status not in (layout.NEED_OUTPUT, layout.NEED_HIDDEN) and not self._parser.done:
-                raise OccultaError(Reason.BAD_HIDDEN_DATA, "the side information is damaged")
-        return self._parser.result
-
-    def _take(self, status: int) -> None:
-        state = self.run.state
-        data = bytes(self._hidden[: state[layout.HIDDEN_POS]])
-        if status == layout.SCAN_DONE:
-            whole = state[layout.HIDDEN_BITS] // 8
-            rest = state[layout.HIDDEN_ACC] >> state[layout.HIDDEN_BITS] % 8
-            data += (rest & ((1 << 8 * whole) - 1)).to_bytes(whole, "big")
-        state[layout.HIDDEN_POS] = state[layout.OUT_POS] = state[layout.SEGMENTS] = 0
-        self.size += len(data) - len(self._parser.feed(data))
-
-
-def define(
-    engine: StreamEngine, tables: dict[Destination, HuffmanTable], item: Item
-) -> None:
-    """Enter the tables of a DHT segment."""
-    for kind, destination, table in parse_dht(engine.buffer.copy(item.body, item_end(item))):
-        tables[kind, destination] = table
-
-
-def _looks_restanding(
-    engine: StreamEngine, group: list[Item], own: dict[Destination, HuffmanTable],
-    standing: dict[Destination, HuffmanTable], scan: Scan,
-) -> bool:
-    """True if the segment before SOS is one that `standing_again` made.
-
-    `own` and `standing` are what stood before the group; they are used up.
-    """
-    if len(group) < 2 or group[-2].marker != markers.DHT:
-        return False
-    for item in group[:-2]:
-        if item.marker == markers.DHT:
-            define(engine, own, item)
-            define(engine, standing, item)
-    if any(d not in own for d in scan.tables):
-        return False
-    last = engine.buffer.copy(group[-2].start, item_end(group[-2]))
-    return last == standing_again(own, standing, scan)

@@ -13,9 +13,9 @@ from occulta.codec.jpeg.structure import Item
 from occulta.codec.jpeg.tables import TailTables
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
-from occulta.schemes.reversible.bits import BitCollector, PullParser
+from occulta.schemes.reversible.bits import PullParser
 from occulta.schemes.reversible.hidden import HiddenReader, Opened
-from occulta.schemes.reversible.mark import EXACT, PAPER
+from occulta.schemes.reversible.mark import PAPER
 from occulta.schemes.reversible.padding import PaddingNotes
 from occulta.schemes.reversible.paper import IDLE_CARRIERS, LEAVE_ALONE, run_tails, tail_tables
 
@@ -134,7 +134,7 @@ class Restorer(StreamEngine):
 
     def _patches(self, notes: PaddingNotes) -> list[Patch]:
         """Where padding of ones was written and something else belongs."""
-        patches = []
+        patches: list[Patch] = []
         if notes.ones and not notes.exceptions:
             return patches
         for ordinal, (offset, bits) in enumerate(self._ends):
