@@ -52,7 +52,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Result:
         try:
             cases.append(measure(path.name, path.read_bytes()))
         except OccultaError as error:
-            result.notes.append(f"refused: {path.name}: {int(error.reason)} {error}")
+            result.notes.append(f"refused: {path.name}: {error}")
     _report(result, cases)
     return result
 
@@ -75,10 +75,10 @@ def _report(result: Result, cases: list[Case]) -> None:
     rows = [_row(name, group) for name, group in groups.items() if group]
     result.tables.append(Table("Capacity of profile exact, % of entropy-coded bytes", head, rows))
     hidden = fmean(case.hidden_share for case in cases)
-    private = fmean(case.private_share for case in large)
+    private = fmean(case.private_share for case in cases)
     result.figures += [
         Figure("hidden bytes, mean over all files", hidden, LEAST_SHARE, True, "%", 2),
-        Figure("private bytes, mean, files above 8 KiB", private, LEAST_SHARE, True, "%", 2),
+        Figure("private bytes, mean over all files", private, LEAST_SHARE, True, "%", 2),
     ]
     none = [case.file for case in large if case.private_bytes < 6]
     name = "files above 8 KiB without room for 6 bytes"

@@ -19,7 +19,7 @@ from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files, keyfiles
 from occulta.schemes.reversible import open_marker, open_restorer, profile_name
-from occulta.schemes.reversible.hidden import ReplaySource
+from occulta.schemes.reversible.hidden import ReplaySource, declared
 from occulta.schemes.reversible.recover import Patcher, Recovered
 from occulta.schemes.reversible.sniff import ProfileSniffer
 
@@ -160,10 +160,8 @@ def _mark_again(work: Work, profile: int, found: Recovered) -> bytes:
     """The digest of what marking the restored original with the same sealed data gives."""
     sealed = work.sealed.read_again()
     size = files.size_of(sealed) or 0
-    declared: int | None = found.opened.unsealer.declared_size
-    if declared == crypto.UNKNOWN_SIZE:
-        declared = None
-    source = ReplaySource(sealed.read, size, found.opened.conclusion_frame, declared)
+    known, effort = declared(found.opened.unsealer.declared_size)
+    source = ReplaySource(sealed.read, size, found.opened.conclusion_frame, known, effort)
     marker = open_marker(profile, source)
     digest = hashlib.sha256()
     try:

@@ -15,7 +15,7 @@ from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files, keyfiles
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
-from occulta.schemes.reversible.hidden import SealedSource
+from occulta.schemes.reversible.hidden import EFFORTS, SealedSource, declare
 from onboard import capacity
 
 if TYPE_CHECKING:
@@ -102,17 +102,25 @@ def _open_output(name: str, stack: ExitStack) -> files.OutputFile | files.Standa
 
 
 def _protect(job: Job) -> int:
-    """Mark; where the forecast of a plan proved wrong, mark again with the fullest plan."""
-    try:
-        return _mark(job, job.private_size)
-    except OccultaError as error:
-        if error.reason is not Reason.DOES_NOT_FIT or not _can_repeat(job):
-            raise
+    """Mark; where the forecast of a plan proved wrong, mark again with a more generous one."""
+    plans: list[tuple[int | None, int]] = [(job.private_size, n) for n in range(EFFORTS)]
+    if not _can_repeat(job):
+        return _mark(job, *plans[0])
+    for size, effort in plans:
+        try:
+            return _mark(job, size, effort)
+        except OccultaError as error:
+            if error.reason is not Reason.DOES_NOT_FIT:
+                raise
+        _rewind(job)
+    return _mark(job, None, 0)
+
+
+def _rewind(job: Job) -> None:
     job.image.seek(0)
     job.private.seek(0)
     if isinstance(job.out, files.OutputFile):
         job.out.restart()
-    return _mark(job, None)
 
 
 def _can_repeat(job: Job) -> bool:
@@ -121,8 +129,8 @@ def _can_repeat(job: Job) -> bool:
     return exact and again and isinstance(job.out, files.OutputFile)
 
 
-def _mark(job: Job, declared: int | None) -> int:
-    marker = open_marker(PROFILES[job.options.profile], _source(job, declared))
+def _mark(job: Job, size: int | None, effort: int) -> int:
+    marker = open_marker(PROFILES[job.options.profile], _source(job, size, effort))
     progress = cli.Progress("protecting", files.size_of(job.image))
     written = 0
     try:
@@ -138,13 +146,14 @@ def _mark(job: Job, declared: int | None) -> int:
     return written + len(marked)
 
 
-def _source(job: Job, declared: int | None) -> SealedSource:
+def _source(job: Job, size: int | None, effort: int) -> SealedSource:
     product = os.urandom(crypto.PRODUCT_ID_SIZE)
     context = crypto.Context(SCHEME, PROFILES[job.options.profile], product)
-    size = crypto.UNKNOWN_SIZE if declared is None else min(declared, crypto.UNKNOWN_SIZE)
-    sealer = crypto.Sealer.create(context, job.recipients, job.signing_key, size)
+    sealer = crypto.Sealer.create(
+        context, job.recipients, job.signing_key, declare(size, effort)
+    )
     name = job.options.private
-    return SealedSource(sealer, lambda n: files.read_some(job.private, n, name), declared)
+    return SealedSource(sealer, lambda n: files.read_some(job.private, n, name), size, effort)
 
 
 def _explained(error: OccultaError, job: Job) -> OccultaError:

@@ -11,6 +11,7 @@ tests/test_crashes.py replays them ever after.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -79,10 +80,8 @@ def _same(first: Outcome, second: Outcome, what: str) -> None:
 
 def examine_original(data: bytes, cuts: list[int], kernel: str | None = None) -> list[Outcome]:
     """Everything that must hold when a file is taken for an original."""
-    try:
+    with contextlib.suppress(OccultaError):
         survey(data, kernel)
-    except OccultaError:
-        pass
     outcomes = []
     for profile in PROFILES:
         outcome = marked_or_reason(data, profile, cuts, kernel)

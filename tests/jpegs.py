@@ -193,7 +193,7 @@ def _entropy_end(data: bytes, at: int) -> int:
         if at < 0:
             return len(data)
         code = data[at + 1] if at + 1 < len(data) else 0
-        if code == 0xFF or code == 0 or 0xD0 <= code <= 0xD7:
+        if code in (0, 0xFF) or 0xD0 <= code <= 0xD7:
             at += 1 if code == 0xFF else 2
         else:
             return at

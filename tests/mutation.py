@@ -42,7 +42,7 @@ def flip_in_headers(rng: random.Random, data: bytes, other: bytes) -> bytes:
     if places:
         at = rng.choice(places) + rng.randrange(1, 40)
         if at < len(out):
-            out[at] = rng.choice([rng.choice(_EDGES), rng.randrange(256), out[at] ^ 1, out[at] ^ 16])
+            out[at] = rng.choice([*_EDGES, rng.randrange(256), out[at] ^ 1, out[at] ^ 16])
     return bytes(out)
 
 

@@ -15,7 +15,8 @@ from occulta.codec import crypto
 from occulta.codec.kernels import is_compiled, load_kernel
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
-from occulta.schemes.reversible.exact import ExactMarker, ExactRestorer
+from occulta.schemes.reversible.exact import ExactMarker
+from occulta.schemes.reversible.exact_recover import ExactRestorer
 from occulta.schemes.reversible.hidden import HiddenSource, ReplaySource, SealedSource
 from occulta.schemes.reversible.mark import EXACT, PAPER, SCHEME, Marker
 from occulta.schemes.reversible.paper import PaperMarker
@@ -173,22 +174,32 @@ def recover(
     return Recovery(original, private.getvalue(), profile, record.getvalue(), restorer)
 
 
-def assert_round_trip(
-    original: bytes, private: bytes, profile: str, limits: Limits = DEFAULT_LIMITS
-) -> bytes:
-    """Mark, recover, compare, mark again; return the marked file."""
-    marked = mark(original, private, profile, limits=limits)
+def assert_recovers(marked: bytes, original: bytes, private: bytes, profile: str,
+                    limits: Limits = DEFAULT_LIMITS) -> None:
+    """Recover, compare, mark again: all the same bytes."""
     back = recover(marked, profile, limits=limits)
     assert back.original == original
     assert back.private == private
     assert back.remarked(limits) == marked
+
+
+def assert_round_trip(
+    original: bytes, private: bytes, profile: str, limits: Limits = DEFAULT_LIMITS
+) -> bytes:
+    """Mark and recover; return the marked file."""
+    marked = mark(original, private, profile, limits=limits)
+    assert_recovers(marked, original, private, profile, limits)
     return marked
 
 
 def refusal(original: bytes, profile: str, private: bytes = b"secret") -> Reason | None:
-    """The reason of refusal, or None after an exact round trip; anything else fails the test."""
+    """Why marking is refused, or None after an exact round trip; anything else fails the test."""
     try:
-        assert_round_trip(original, private, profile)
+        marked = mark(original, private, profile)
     except OccultaError as error:
         return error.reason
+    try:
+        assert_recovers(marked, original, private, profile)
+    except OccultaError as error:
+        raise AssertionError(f"marked, but cannot be recovered: {error}") from error
     return None

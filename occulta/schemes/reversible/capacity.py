@@ -16,7 +16,7 @@ _FRAME = bytes(crypto.CHUNK_SIZE)
 class EndlessSource:
     """A hidden source that never ends: what is carried of it is the capacity."""
 
-    declared_size: int | None = None
+    effort = 0
 
     def next_frame(self) -> bytes | None:
         """Zeros, for ever."""

@@ -44,9 +44,9 @@ from occulta.schemes.reversible.standing import define, looks_restanding, standi
 IDLE_BLOCK = IDLE * 4096
 NOTES_ROOM = 64
 """Bytes of notes that a plan reckons with while they are not known."""
-SAFETY = 1 / 32
-"""Share of hidden bits planned beyond need where the counts are only estimated."""
-TAIL_SHARE = 4
+SAFETY = (1 / 64, 1 / 8, 1 / 2)
+"""Share of hidden bits planned beyond need, per effort, where the counts are only estimated."""
+TAIL_SHARE = 2
 """Conclusions that each hold-back's length of the file must have room for."""
 
 
@@ -181,7 +181,8 @@ class ExactMarker(Marker):
         conclusion = self._source.conclusion_size(NOTES_ROOM)
         bits = self._queue.available + 8 * (remaining + side + conclusion)
         windows = max(1.0, scan.total_blocks / max(1, survey.blocks))
-        return max(int(bits * (1 + SAFETY)), int(8 * conclusion * TAIL_SHARE * windows))
+        safety = SAFETY[self._source.effort]
+        return max(int(bits * (1 + safety)), int(8 * conclusion * TAIL_SHARE * windows))
 
     def _prepare_rest(self, survey: Survey) -> None:
         """With the rest of the file in view: plan the scans that have not begun."""

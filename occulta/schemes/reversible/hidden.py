@@ -23,12 +23,34 @@ ReadPrivate = Callable[[int], bytes]
 """Returns up to n bytes of the private data; none at its end."""
 
 
+_SIZE_BITS = 30
+EFFORTS = 3
+
+
+def declare(size: int | None, effort: int = 0) -> int:
+    """The sealed header's word for private bytes in all (None: not known) and effort.
+
+    The effort (0..EFFORTS - 1) says how much more than needed a plan provides for while it only
+    knows the beginning of the picture; a size that is not known asks for the fullest plan.
+    """
+    if size is None or size >> _SIZE_BITS:
+        return crypto.UNKNOWN_SIZE
+    return effort << _SIZE_BITS | size
+
+
+def declared(word: int) -> tuple[int | None, int]:
+    """Size and effort of a header's word."""
+    if word >> _SIZE_BITS >= EFFORTS:
+        return None, 0
+    return word & ((1 << _SIZE_BITS) - 1), word >> _SIZE_BITS
+
+
 class HiddenSource(Protocol):
     """Where the bytes to be hidden come from: freshly sealed, or replayed to check a marking."""
 
     @property
-    def declared_size(self) -> int | None:
-        """Private bytes in all, or None if that was not known when marking began."""
+    def effort(self) -> int:
+        """How generously to plan; see `declare`."""
 
     def next_frame(self) -> bytes | None:
         """The next bytes of header or data; None once there are no more."""
@@ -47,9 +69,11 @@ class SealedSource:
     """Seals private data chunk by chunk as it is asked for."""
 
     def __init__(
-        self, sealer: crypto.Sealer, read: ReadPrivate, declared_size: int | None
+        self, sealer: crypto.Sealer, read: ReadPrivate, declared_size: int | None,
+        effort: int = 0,
     ) -> None:
         self.declared_size = declared_size
+        self.effort = effort
         self._sealer = sealer
         self._read = read
         self._header: bytes | None = sealer.header
@@ -113,9 +137,11 @@ class ReplaySource:
     """Hands out recorded bytes again: to see what marking the restored original gives."""
 
     def __init__(
-        self, read: ReadPrivate, size: int, conclusion: bytes, declared_size: int | None
+        self, read: ReadPrivate, size: int, conclusion: bytes, declared_size: int | None,
+        effort: int = 0,
     ) -> None:
         self.declared_size = declared_size
+        self.effort = effort
         self._read = read
         self._left = size
         self._conclusion = conclusion
