@@ -63,6 +63,7 @@ class ExactMarker(Marker):
         self._own_before: dict[Destination, HuffmanTable] = dict(self.tables)
         self._tables = TranscodeTables()
         self._idle_bytes = 0
+        self._side_end = 0
         self._planned: list[list[TablePlan]] | None = None
         self._rest_begun = 0
 
@@ -102,6 +103,7 @@ class ExactMarker(Marker):
     def _begin_carrying(self, group: list[Item], scan: Scan, plans: list[TablePlan]) -> None:
         side = encode_side(self._dropped(group, plans))
         self._queue.prepend(side)
+        self._side_end = self._queue.taken + 8 * len(side)
         self.side_bits += 8 * len(side)
         if self._concluded_at is not None:
             self._concluded_at += 8 * len(side)
@@ -151,9 +153,9 @@ class ExactMarker(Marker):
             return plans
         survey, share, complete = self._look_ahead(item_end(group[-1]), scan)
         plans = [plan_lengths(use) for use in _uses(survey, share, complete)]
-        needed = self._needed_ahead(scan, survey, len(encode_side(self._dropped(group, plans))))
-        spread(plans, needed)
-        return plans if any(plan.bits for plan in plans) else []
+        side = len(encode_side(self._dropped(group, plans)))
+        spread(plans, self._needed_ahead(scan, survey, side))
+        return plans if _carries_side(plans, 8 * side) else []
 
     def _look_ahead(self, start: int, scan: Scan) -> tuple[ScanSurvey, float, bool]:
         """Count symbols up to `hold_back` bytes ahead; (counts, share of the scan, all of it)."""
@@ -211,16 +213,17 @@ class ExactMarker(Marker):
         planned: list[list[TablePlan]] = [[] for _ in scans]
         if missing <= 0:
             return planned
-        able = [i for i, s in enumerate(scans) if not s.scan.refinement and s.scan.tables]
+        able = [i for i, survey in enumerate(scans) if _can_carry(survey)]
         able.sort(key=lambda i: (-sum(scans[i].histogram), i))
         for count in range(1, len(able) + 1):
             chosen = sorted(able[:count])
             fresh = {i: [plan_lengths(use) for use in _uses(scans[i], 1, True)] for i in chosen}
             together = [plan for i in chosen for plan in fresh[i]]
-            needed = missing + sum(8 * _side_bound(scans[i]) for i in chosen)
+            sides = {i: 8 * _side_bound(scans[i]) for i in chosen}
+            needed = missing + sum(sides.values())
             if spread(together, needed) >= needed or count == len(able):
                 for i in chosen:
-                    planned[i] = fresh[i] if any(plan.bits for plan in fresh[i]) else []
+                    planned[i] = fresh[i] if _carries_side(fresh[i], sides[i]) else []
                 break
         return planned
 
@@ -239,9 +242,31 @@ class ExactMarker(Marker):
             self._queue.append(IDLE_BLOCK)
             self._idle_bytes += len(IDLE_BLOCK)
 
+    def end_scan(self, run: ScanRun) -> None:
+        if self._queue.taken < self._side_end:
+            raise OccultaError(Reason.DOES_NOT_FIT, "a scan cannot carry what tells its tables")
+
     def _drop_idle(self) -> None:
         if self._idle_bytes:
             self._queue.cut(self._idle_bytes)
+
+
+def _can_carry(survey: ScanSurvey) -> bool:
+    """True if the scan can carry at least its own side information."""
+    if survey.scan.refinement or not survey.scan.tables:
+        return False
+    plans = [plan_lengths(use) for use in _uses(survey, 1, True)]
+    return spread(plans, None) >= 8 * _side_bound(survey)
+
+
+def _carries_side(plans: list[TablePlan], bits: int) -> bool:
+    """Raise the plans of one scan to the most they can where they would not carry `bits`.
+
+    False if they carry nothing or not even that.
+    """
+    if not any(plan.bits for plan in plans):
+        return False
+    return sum(plan.capacity for plan in plans) >= bits or spread(plans, None) >= bits
 
 
 def _side_bound(survey: ScanSurvey) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg.engine import ScanRun, StreamEngine
 from occulta.codec.jpeg.headers import Scan
+from occulta.codec.jpeg.huffman import AC
 from occulta.codec.jpeg.structure import Item
 from occulta.codec.jpeg.tables import TailTables
 from occulta.errors import OccultaError, Reason
@@ -26,15 +27,24 @@ from occulta.schemes.reversible.mark import PAPER, Marker
 
 IDLE_CARRIERS = 252
 LEAVE_ALONE = 1 << 62
+_OTHER_ENDS = frozenset(run << 4 for run in range(1, 15))
+"""Symbols (run, 0) that no encoder writes in a sequential scan but decoders take as EOB."""
 
 
 def tail_tables(engine: StreamEngine, scan: Scan) -> TailTables:
-    """Kernel tables of a scan; raises OccultaError(PROGRESSIVE)."""
+    """Kernel tables of a scan; raises OccultaError for what the profile cannot restore."""
     if scan.progressive:
         raise OccultaError(Reason.PROGRESSIVE, "the profile `paper` takes no progressive JPEG")
     tables = TailTables()
     for kind, destination in scan.tables:
-        tables.set_slot(kind, destination, engine.tables[kind, destination])
+        table = engine.tables[kind, destination]
+        if table.has_repeats:
+            raise OccultaError(Reason.ALREADY_MARKED, "the picture's tables repeat symbols")
+        if kind == AC and any(symbol in _OTHER_ENDS for symbol in table.symbols):
+            raise OccultaError(
+                Reason.BAD_HUFFMAN_TABLE, "a table has more than one way to end a block"
+            )
+        tables.set_slot(kind, destination, table)
     return tables
 
 

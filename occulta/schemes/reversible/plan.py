@@ -131,6 +131,8 @@ def spread(plans: list[TablePlan], needed: int | None) -> int:
     Returns the bits they carry; less than `needed` if they cannot carry it. Greedy by cost per
     bit; a step that gives far more than is missing is left out, and remembered as a way to end.
     """
+    for plan in plans:
+        plan.bits.clear()
     room = [MAX_CODES - plan.codes for plan in plans]
     steps = [
         step for index, plan in enumerate(plans) for symbol in plan.lengths
