@@ -84,13 +84,17 @@ class Marker(StreamEngine):
     def _refill(self) -> bool:
         """Queue the next frame; False once all frames (and the conclusion) are queued."""
         frame = self._source.next_frame()
-        if frame is None and self._notes is not None and self._concluded_at is None:
-            frame = self._source.conclude(self._digest.digest(), self._notes)
+        if frame is None and self._may_conclude() and self._concluded_at is None:
+            frame = self._source.conclude(self._digest.digest(), self._notes or b"")
             self._concluded_at = self._queue.end + 8 * len(frame)
         if frame is None:
             return False
         self._queue.append(frame)
         return True
+
+    def _may_conclude(self) -> bool:
+        """With the whole file in view, or at once where there is nothing to conclude with."""
+        return self._notes is not None or self._source.conclusion_size(0) == 0
 
     def _queue_everything(self) -> None:
         """Queue all frames and the conclusion, as far as they can possibly fit."""

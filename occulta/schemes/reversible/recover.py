@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from occulta.codec import crypto
 from occulta.codec.jpeg import entropy_kernel as layout
@@ -91,7 +92,7 @@ class Restorer(StreamEngine):
         super().__init__(limits, kernel)
         self.recovered: Recovered | None = None
         self._reader = HiddenReader(key, self.profile, write, record)
-        self._parser = PullParser(self._reader.parse())
+        self._parser: PullParser[Any] = PullParser(self._reader.parse())
         self._hidden = bytearray(_HIDDEN_SIZE)
         self._ends: list[tuple[int, int]] = []
 
@@ -105,10 +106,7 @@ class Restorer(StreamEngine):
 
     def finish(self) -> bytes:
         """The marked file has ended; return the last bytes; sets `recovered`."""
-        self.buffer.close()
-        self._restore(NO_LIMIT)
-        if not self.scans_begun:
-            raise OccultaError(Reason.NO_SCAN, "the file holds no picture")
+        rest = self.end_of_file()
         opened = self._reader.opened
         if opened is None:
             raise OccultaError(Reason.NOTHING_HIDDEN, "the picture carries no hidden data")
@@ -116,6 +114,14 @@ class Restorer(StreamEngine):
             raise OccultaError(Reason.PRIVATE_DATA_INCOMPLETE, "the hidden data ends early")
         patches = self._patches(PaddingNotes.parse(opened.conclusion.notes))
         self.recovered = Recovered(self.profile, opened, opened.conclusion, patches)
+        return rest
+
+    def end_of_file(self) -> bytes:
+        """Restore what is left; return it."""
+        self.buffer.close()
+        self._restore(NO_LIMIT)
+        if not self.scans_begun:
+            raise OccultaError(Reason.NO_SCAN, "the file holds no picture")
         return self.take_output()
 
     def _restore(self, limit: int) -> None:
