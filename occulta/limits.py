@@ -17,7 +17,7 @@ class Limits:
     max_blocks: int = 64_000_000
     """8x8 blocks in one scan; 64 million is a gigapixel picture at 4:4:4."""
     max_scans: int = 128
-    max_header_bytes: int = 32 << 20
+    max_header_bytes: int = 8 << 20
     """Segments (APPn, ICC and the like) between two scans, together."""
     max_fill_bytes: int = 255
     max_padding_exceptions: int = 4_096

@@ -110,7 +110,7 @@ def _protect(job: Job) -> int:
         try:
             return _mark(job, size, effort)
         except OccultaError as error:
-            if error.reason is not Reason.DOES_NOT_FIT:
+            if error.reason not in (Reason.DOES_NOT_FIT, Reason.NO_CARRIERS_AT_END):
                 raise
         _rewind(job)
     return _mark(job, None, 0)

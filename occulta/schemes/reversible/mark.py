@@ -48,6 +48,8 @@ class Marker(StreamEngine):
         self._notes: bytes | None = None
         """The notes to conclude with; None until the whole file is in view."""
         self._concluded_at: int | None = None
+        self._starved = False
+        """All private data was carried before the whole file was in view."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a chunk of the original; return marked bytes; raises OccultaError."""
@@ -88,6 +90,7 @@ class Marker(StreamEngine):
             frame = self._source.conclude(self._digest.digest(), self._notes or b"")
             self._concluded_at = self._queue.end + 8 * len(frame)
         if frame is None:
+            self._starved = self._starved or self._notes is None
             return False
         self._queue.append(frame)
         return True
@@ -125,4 +128,8 @@ class Marker(StreamEngine):
             return
         if self.hidden_bits == 0:
             raise OccultaError(Reason.NO_CARRIERS, "the picture cannot carry anything")
+        if self._starved:
+            raise OccultaError(
+                Reason.NO_CARRIERS_AT_END, "the end of the file cannot carry the conclusion"
+            )
         raise OccultaError(Reason.DOES_NOT_FIT, "the private data does not fit the picture")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,7 +95,8 @@ class Restorer(StreamEngine):
         self._reader = HiddenReader(key, self.profile, write, record)
         self._parser: PullParser[Any] = PullParser(self._reader.parse())
         self._hidden = bytearray(_HIDDEN_SIZE)
-        self._ends: list[tuple[int, int]] = []
+        self._ends = array("Q")
+        """Per segment: offset of the byte that holds its padding << 8 | padding bits."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a chunk of the marked file; return restored bytes; raises OccultaError."""
@@ -136,14 +138,15 @@ class Restorer(StreamEngine):
             raise
 
     def segment_ended(self, record: int, base: int) -> None:
-        self._ends.append((base + (record >> 24), record >> 16 & 255))
+        self._ends.append((base + (record >> 24)) << 8 | record >> 16 & 255)
 
     def _patches(self, notes: PaddingNotes) -> list[Patch]:
         """Where padding of ones was written and something else belongs."""
         patches: list[Patch] = []
         if notes.ones and not notes.exceptions:
             return patches
-        for ordinal, (offset, bits) in enumerate(self._ends):
+        for ordinal, end in enumerate(self._ends):
+            offset, bits = end >> 8, end & 255
             ones = (1 << bits) - 1
             value = notes.value(ordinal, bits)
             if value != ones:
