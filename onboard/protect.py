@@ -9,7 +9,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
@@ -17,9 +17,6 @@ from occulta.program import cli, files, keyfiles
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import EFFORTS, SealedSource, declare
 from onboard import capacity
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 READ_AHEAD = 1 << 20
 """Bytes read of a private pipe to learn its size; a longer one is of unknown size."""
@@ -88,7 +85,7 @@ class _Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
         data = self._head.read(len(view)) or self._rest.read(len(view))
         view[: len(data)] = data
