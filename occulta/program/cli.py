@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from occulta import __version__
@@ -35,6 +37,7 @@ def make_parser(program: str, description: str) -> Parser:
 
 def run(parser: Parser, arguments: Sequence[str] | None) -> int:
     """Parse, run the chosen command (`handler`), return the exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
     wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         options = parser.parse_args(arguments)
@@ -49,6 +52,11 @@ def run(parser: Parser, arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by way of the clean-up that takes temporary files away."""
+    raise SystemExit(128 + number)
 
 
 def report_error(error: OccultaError, as_json: bool = False) -> int:

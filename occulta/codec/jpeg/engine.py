@@ -80,6 +80,8 @@ class StreamEngine:
 
     def __init__(self, limits: Limits, kernel: str | None = None) -> None:
         self.limits = limits
+        self.height_reach = limits.hold_back
+        """How far behind the first SOS a DNL segment may end."""
         self.buffer = JpegBuffer(limits)
         self.frame: Frame | None = None
         self.interval = 0
@@ -161,8 +163,8 @@ class StreamEngine:
         if last.marker not in (markers.SOS, markers.EOI) and limit < NO_LIMIT:
             self._check_header_size(last.end or 0)
             return False
-        if (last.end or 0) > limit:
-            self._check_header_size(limit)
+        if (last.end or 0) > limit or (limit < NO_LIMIT and self._awaits_height(group)):
+            self._check_header_size(min(limit, last.end or 0))
             return False
         self._process_group(group)
         return True
@@ -210,6 +212,13 @@ class StreamEngine:
                 raise OccultaError(Reason.BAD_SEGMENT, "a DRI segment of the wrong length")
             self.interval = int.from_bytes(body, "big")
 
+    def _awaits_height(self, group: list[Item]) -> bool:
+        """True while a DNL segment may still come that gives the height."""
+        if self.frame is not None or self.buffer.fed >= item_end(group[-1]) + self.height_reach:
+            return False
+        frames = [item for item in group if item.marker in markers.HUFFMAN_FRAMES]
+        return any(self.buffer.copy(i.body + 1, i.body + 3) == b"\0\0" for i in frames)
+
     def _settle_height(self, sos: Item) -> None:
         """A height of 0 is given by a DNL segment behind the first scan (T.81 B.2.5)."""
         frame = self.frame
@@ -218,9 +227,8 @@ class StreamEngine:
         items = self.buffer.items
         at = items.index(sos) + 2
         dnl = items[at] if at < len(items) else None
-        if dnl is None or dnl.marker != markers.DNL or item_end(dnl) > item_end(sos) + (
-            self.limits.hold_back
-        ):
+        reach = item_end(sos) + self.height_reach
+        if dnl is None or dnl.marker != markers.DNL or item_end(dnl) > reach:
             raise OccultaError(Reason.DNL_TOO_FAR, "the picture has no height")
         height = int.from_bytes(self.buffer.copy(dnl.body, item_end(dnl)), "big")
         if not 0 < height <= self.limits.max_dimension or item_end(dnl) - dnl.body != 2:

@@ -70,6 +70,7 @@ class ExactRestorer(Restorer):
             if item.marker == markers.DHT:
                 define(self, self._own, item)
                 define(self, self._standing, item)
+        self._require_own(scan)
         self._standing.update({d: self._own[d] for d in scan.tables})
         self.put_items(kept)
         if not run.raw:
@@ -97,8 +98,13 @@ class ExactRestorer(Restorer):
             self.put(data)
         self.put(probe.headers[-1][1])
         scan = probe.run.scan
+        self._require_own(scan)
         self._tables = unmarking_tables(self.tables, self._own, scan)
         self._side_left = probe.size
+
+    def _require_own(self, scan: Scan) -> None:
+        if any(d not in self._own for d in scan.tables):
+            raise OccultaError(Reason.BAD_HIDDEN_DATA, "an original table was never told")
 
     def _resolve(self, segment: DroppedSegment) -> DroppedSegment:
         tables = tuple(

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 from occulta.errors import OccultaError, Reason
 
-_END = OccultaError(Reason.SEAL_BROKEN, "the sealed notes are malformed")
-
 
 @dataclass
 class PaddingLog:
@@ -83,7 +81,7 @@ class PaddingNotes:
                 shift += 7
                 at += 1
             if at + 1 >= len(data) or shift > 56:
-                raise _END
+                raise OccultaError(Reason.SEAL_BROKEN, "the sealed notes are malformed")
             ordinal += gap | data[at] << shift
             exceptions[ordinal] = data[at + 1]
             at += 2

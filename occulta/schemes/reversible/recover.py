@@ -22,6 +22,8 @@ from occulta.schemes.reversible.padding import PaddingNotes
 from occulta.schemes.reversible.paper import IDLE_CARRIERS, LEAVE_ALONE, run_tails, tail_tables
 
 _HIDDEN_SIZE = 1 << 16
+_MOST_GROWTH = 8
+"""No scan grows to more than this many times its size: codes have 16 bits at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Restorer(StreamEngine):
         kernel: str | None = None,
     ) -> None:
         super().__init__(limits, kernel)
+        self.height_reach *= _MOST_GROWTH
         self.recovered: Recovered | None = None
         self._reader = HiddenReader(key, self.profile, write, record)
         self._parser: PullParser[Any] = PullParser(self._reader.parse())
