@@ -13,14 +13,14 @@ from typing import Any
 from unittest.mock import patch
 
 from occulta.codec import kernels
-from occulta.codec.crypto import UNKNOWN_SIZE, Context, PrivateKey, Sealer
+from occulta.codec.crypto import Context, PrivateKey, Sealer
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg.engine import ScanRun
 from occulta.codec.jpeg.structure import ItemKind, JpegBuffer
-from occulta.errors import OccultaError
+from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible import EXACT, PROFILES, SCHEME, open_marker, open_restorer
-from occulta.schemes.reversible.hidden import SealedSource
+from occulta.schemes.reversible.hidden import EFFORTS, SealedSource, declare
 from occulta.schemes.reversible.paper import PaperMarker
 from occulta.schemes.reversible.recover import Patcher, Restorer
 
@@ -29,11 +29,29 @@ CHUNK = 1 << 16
 PRODUCT = b"benchmrk"
 
 
-def source_of(private: bytes, profile: str) -> SealedSource:
-    """Freshly sealed private data of known size."""
+class CountedSource(SealedSource):
+    """A source that counts the bytes it hands out."""
+
+    handed_out = 0
+
+    def next_frame(self) -> bytes | None:
+        frame = super().next_frame()
+        self.handed_out += len(frame or b"")
+        return frame
+
+    def conclude(self, digest: bytes, notes: bytes) -> bytes:
+        conclusion = super().conclude(digest, notes)
+        self.handed_out += len(conclusion)
+        return conclusion
+
+
+def source_of(private: bytes, profile: str, effort: int = 0) -> CountedSource:
+    """Freshly sealed private data; its size is not told at the last effort."""
+    size = len(private) if effort < EFFORTS else None
+    told = effort % EFFORTS
     context = Context(SCHEME, PROFILES[profile], PRODUCT)
-    sealer = Sealer.create(context, [KEY.public], None, min(len(private), UNKNOWN_SIZE))
-    return SealedSource(sealer, io.BytesIO(private).read, len(private))
+    sealer = Sealer.create(context, [KEY.public], None, declare(size, told))
+    return CountedSource(sealer, io.BytesIO(private).read, size, told)
 
 
 class CountedPaperMarker(PaperMarker):
@@ -53,45 +71,43 @@ class Marked:
     data: bytes
     carried_bits: int
     """Side information, sealed header, data and conclusion; idle bits are not counted."""
+    idle_bits: int
+    """Choices made with nothing to say."""
     streamed: bool
     """Whether marking began before the end of the file was in view."""
+    effort: int
+    """0 where the first plan held; more where it had to be marked again."""
     carriers: int = 0
     """Blocks that can carry (`paper` only)."""
 
 
 def mark(
-    jpeg: bytes, private: bytes, profile: str, limits: Limits = DEFAULT_LIMITS
+    jpeg: bytes, private: bytes, profile: str, limits: Limits = DEFAULT_LIMITS, effort: int = 0
 ) -> Marked:
-    """Mark a file in chunks; raises OccultaError."""
-    source = _Counted(source_of(private, profile))
+    """Mark a file in chunks as `protect` does; raises OccultaError.
+
+    Where a forecast proves wrong it is marked again, planned more generously.
+    """
+    last = EFFORTS if profile == "exact" else 0
+    while True:
+        try:
+            return _mark_once(jpeg, private, profile, limits, effort)
+        except OccultaError as error:
+            if error.reason is not Reason.DOES_NOT_FIT or effort >= last:
+                raise
+        effort += 1
+
+
+def _mark_once(jpeg: bytes, private: bytes, profile: str, limits: Limits, effort: int) -> Marked:
+    source = source_of(private, profile, effort)
     paper = profile == "paper"
     marker = CountedPaperMarker(source, limits) if paper else open_marker(EXACT, source, limits)
     out = b"".join(marker.feed(chunk) for chunk in chunks(jpeg))
     streamed = marker.scans_begun > 0
     out += marker.finish()
     carriers = marker.carriers if isinstance(marker, CountedPaperMarker) else 0
-    return Marked(out, 8 * source.bytes + marker.side_bits, streamed, carriers)
-
-
-class _Counted:
-    """A source that counts the bytes it hands out."""
-
-    def __init__(self, inner: SealedSource) -> None:
-        self.bytes = 0
-        self.declared_size = inner.declared_size
-        self.remaining = inner.remaining
-        self.conclusion_size = inner.conclusion_size
-        self._inner = inner
-
-    def next_frame(self) -> bytes | None:
-        frame = self._inner.next_frame()
-        self.bytes += len(frame or b"")
-        return frame
-
-    def conclude(self, digest: bytes, notes: bytes) -> bytes:
-        conclusion = self._inner.conclude(digest, notes)
-        self.bytes += len(conclusion)
-        return conclusion
+    carried = 8 * source.handed_out + marker.side_bits
+    return Marked(out, carried, marker.hidden_bits - carried, streamed, effort, carriers)
 
 
 def chunks(data: bytes) -> Iterator[bytes]:

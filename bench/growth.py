@@ -45,7 +45,11 @@ class Case:
     """Bits the marked file is larger than the original, per 512x512 pixels."""
     cost: float | None
     """Bits per hidden bit over the optimised file; None without jpegtran."""
+    idle: float
+    """Bits carried with nothing to say, per hidden bit."""
     streamed: bool
+    effort: int
+    """More than 0 where it had to be marked again."""
     pixels_equal: bool
     restored: bool
 
@@ -59,6 +63,8 @@ def run(folder: Path, say: Callable[[str], None]) -> Result:
     jpegtran = Jpegtran.find()
     if jpegtran is None:
         result.skipped.append(f"cost over the optimised file: {MISSING_JPEGTRAN}")
+    else:
+        result.machine["jpegtran"] = jpegtran.version
     cases, refused = _cases(folder, jpegtran, say)
     more = {path.stem for path in data.more_crops(folder)}
     bounded = [case for case in cases if case.picture not in more]
@@ -124,7 +130,11 @@ def _case(
     over = None if optimised is None else cost(size, len(optimised), marked.carried_bits)
     growth = 8 * (size - len(jpeg)) / tiles
     same = bool(np.array_equal(_pixels(jpeg), _pixels(marked.data)))
-    return Case(*name, bits, marked.carried_bits, growth, over, marked.streamed, same, restored)
+    idle = marked.idle_bits / marked.carried_bits
+    return Case(
+        *name, bits, marked.carried_bits, growth, over, idle, marked.streamed, marked.effort,
+        same, restored,
+    )
 
 
 def cost(marked: int, optimised: int, hidden_bits: int) -> float:
@@ -203,9 +213,15 @@ def _notes(cases: list[Case], refused: list[str]) -> list[str]:
     small = [case for case in cases if case.way == STREAMS]
     streamed = sum(case.streamed for case in small)
     least = min((case.carried / case.bits for case in cases if case.way != MOSAIC), default=1.0)
+    again = sum(case.effort > 0 for case in small)
+    idle = {way: fmean(case.idle for case in cases if case.way == way) for way in COST_BOUND}
     notes = [
         f"{streamed} of {len(small)} files with the small look-ahead were marked before their end "
-        "was in view; the others are shorter than the least look-ahead allows",
+        "was in view (the others are shorter than the least look-ahead allows); "
+        f"{again} were marked again because the first plan did not hold",
+        "idle choices, which count as cost: " + ", ".join(
+            f"{share:.3f} per hidden bit ({way})" for way, share in idle.items()
+        ),
         f"hidden bits: side information, sealed header, data and conclusion, at least {least:.4f} "
         "of the number asked for (whole bytes); every file is recovered and compared",
     ]

@@ -127,7 +127,7 @@ def _report(result: Result, cases: list[Case]) -> None:
         for profile in ("exact", "paper"):
             result.figures += _figures(cases, colour, profile)
     result.details = {"cases": [asdict(case) for case in cases]}
-    result.notes.append("a private file of 2 % of the JPEG, with `paper` at most one bit per 64 pixels")
+    result.notes.append("private file: 2 % of the JPEG; with `paper` at most one bit per block")
 
 
 def _figures(cases: list[Case], colour: str, profile: str) -> list[Figure]:

@@ -108,14 +108,15 @@ def least_ac_step(jpeg: bytes) -> int:
 
 
 def _table(title: str, cases: Sequence[Case], pictures: set[str]) -> Table:
-    head = ["quality", "bits", "bits, paper", "PSNR", "PSNR range", "bound", "PSNR, paper",
-            "range, paper", "growth, bits"]
+    head = ["quality", "bits", "bits, paper", "range, paper", "PSNR", "PSNR range", "bound",
+            "PSNR, paper", "range, paper", "growth, bits"]
     rows = []
     for quality, (bits, printed) in TABLE_5.items():
         chosen = [c for c in cases if c.quality == quality and c.picture in pictures]
         ours = [case.psnr for case in chosen]
         rows.append([
-            str(quality), f"{fmean(case.capacity for case in chosen):.0f}", f"{fmean(bits):.0f}",
+            str(quality), f"{fmean(case.capacity for case in chosen):.0f}",
+            f"{fmean(bits):.0f}", f"{min(bits)} to {max(bits)}",
             f"{fmean(ours):.1f}", _range(ours), f"{_bound(chosen):.1f}",
             f"{fmean(printed):.1f}", _range(printed),
             f"{fmean(case.growth for case in chosen):+.0f}",

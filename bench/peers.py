@@ -69,6 +69,7 @@ def child_time(command: list[str]) -> CpuTime:
 
 def has_program(name: str) -> bool:
     """Whether `python -m name` exists, without importing it here."""
-    probe = f"import importlib.util as u, sys; sys.exit(u.find_spec({name + '.__main__'!r}) is None)"
+    module = f"{name}.__main__"
+    probe = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({module!r}))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=False)
     return done.returncode == 0

@@ -72,7 +72,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, int]]:
 
 def _rows(scan: bytes) -> tuple[bytes, ...]:
     """The scan cut at its restart markers, which count from 0 and come round after 7."""
-    rows = []
+    rows: list[bytes] = []
     while (at := scan.find(bytes([0xFF, RST0 + len(rows) % RESTARTS]))) >= 0:
         rows.append(scan[:at])
         scan = scan[at + 2 :]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from bench.drive import Marked, mark
+from bench.noise import private_bytes
 from occulta.codec.crypto import CHUNK_OVERHEAD, CHUNK_SIZE
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible.hidden import sealed_size
-
-from bench.drive import Marked, mark
-from bench.noise import private_bytes
 
 
 def largest_private(room: int) -> int:

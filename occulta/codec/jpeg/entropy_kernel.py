@@ -334,8 +334,8 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
                             a = alternatives[code + ((((cython.cast(cython.uint, hidden[i]) << 8)
                                                        | hidden[i + 1]) >> (16 - j - (hpos & 7)))
                                                      & ((1 << j) - 1))]
-                            hpos += j
-                            code = a >> 5
+                            hpos += (a >> 5) & 31
+                            code = a >> 10
                             n = s + (a & 31)
                         else:
                             hacc = (hacc << j) | ((e >> 43) & 255)

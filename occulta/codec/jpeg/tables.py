@@ -44,7 +44,8 @@ class CodeWord:
     """One code of a table: what it means, and what the kernel writes in its place.
 
     `out` is the output code or, with `hidden_bits`, when marking, the index of the first of the
-    symbol's alternatives; when unmarking `hidden_value` is what the choice of this code says.
+    symbol's 2**hidden_bits alternatives; when unmarking `hidden_value` is what the choice of this
+    code says.
     """
 
     symbol: int
@@ -114,10 +115,13 @@ class TranscodeTables:
                 first = base + (word.code << spare)
                 self.fast[first : first + (1 << spare)] = array("Q", [entry]) * (1 << spare)
 
-    def add_alternatives(self, codes: list[tuple[int, int]]) -> int:
-        """Append a symbol's (code, length) choices; return the index of the first."""
+    def add_alternatives(self, choices: Iterable[tuple[int, int, int]]) -> int:
+        """Append (code, length, hidden bits it stands for), one per value of the next hidden bits.
+
+        Returns the index of the first.
+        """
         first = len(self.alternatives)
-        self.alternatives.extend(code << 5 | length for code, length in codes)
+        self.alternatives.extend(code << 10 | bits << 5 | length for code, length, bits in choices)
         return first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 
 from occulta.codec.jpeg.engine import Destination, ScanRun, StreamEngine
 from occulta.codec.jpeg.headers import Scan
@@ -42,15 +43,50 @@ def identity_tables(tables: dict[Destination, HuffmanTable], scan: Scan) -> Tran
     return built
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a symbol's codes and the hidden bits (`value` of `bits`) that it stands for."""
+
+    code: int
+    length: int
+    value: int
+    bits: int
+
+
+def choices_of(table: HuffmanTable) -> dict[int, list[Choice]]:
+    """What each code of a marked table stands for; raises OccultaError(BAD_HIDDEN_DATA).
+
+    2**j codes of one length stand for j bits each. One code and 2**m codes m bits longer stand
+    for 0, and for 1 followed by m bits.
+    """
+    codes: dict[int, list[tuple[int, int]]] = {}
+    for symbol, code, length in table.codes:
+        codes.setdefault(symbol, []).append((code, length))
+    return {symbol: _choices(listed) for symbol, listed in codes.items()}
+
+
+def _choices(codes: list[tuple[int, int]]) -> list[Choice]:
+    lengths = [length for _, length in codes]
+    bits = len(codes).bit_length() - 1
+    if len(set(lengths)) == 1 and len(codes) == 1 << bits and bits <= MAX_HIDDEN_BITS:
+        return [Choice(code, n, value, bits) for value, (code, n) in enumerate(codes)]
+    more = (len(codes) - 1).bit_length() - 1
+    elastic = len(codes) > 1 and len(codes) - 1 == 1 << more and more < MAX_HIDDEN_BITS
+    if not elastic or any(length != lengths[0] + more for length in lengths[1:]):
+        raise OccultaError(Reason.BAD_HIDDEN_DATA, "a marked table has an impossible choice")
+    longer = [
+        Choice(code, n, 1 << more | value, more + 1) for value, (code, n) in enumerate(codes[1:])
+    ]
+    return [Choice(*codes[0], 0, 1), *longer]
+
+
 def marking_tables(
     tables: dict[Destination, HuffmanTable], marked: dict[Destination, HuffmanTable], scan: Scan
 ) -> TranscodeTables:
     """Kernel tables that decode the original and choose among the marked tables' codes."""
     built = TranscodeTables()
     for kind, destination in scan.tables:
-        choices: dict[int, list[tuple[int, int]]] = {}
-        for symbol, code, length in marked[kind, destination].codes:
-            choices.setdefault(symbol, []).append((code, length))
+        choices = choices_of(marked[kind, destination])
         table = tables[kind, destination]
         words = [
             _marking_word(built, symbol, code, length, choices.get(symbol, []))
@@ -61,14 +97,19 @@ def marking_tables(
 
 
 def _marking_word(
-    built: TranscodeTables, symbol: int, code: int, length: int, choices: list[tuple[int, int]]
+    built: TranscodeTables, symbol: int, code: int, length: int, choices: list[Choice]
 ) -> CodeWord:
     if not choices:  # the plan saw the whole scan and the symbol was not in it
         return CodeWord(symbol, code, length, valid=False)
     if len(choices) == 1:
-        return CodeWord(symbol, code, length, *choices[0])
-    bits = len(choices).bit_length() - 1
-    return CodeWord(symbol, code, length, built.add_alternatives(choices), 0, bits)
+        return CodeWord(symbol, code, length, choices[0].code, choices[0].length)
+    bits = choices[-1].bits
+    spread = (
+        (choice.code, choice.length, choice.bits)
+        for choice in choices
+        for _ in range(1 << (bits - choice.bits))
+    )
+    return CodeWord(symbol, code, length, built.add_alternatives(spread), 0, bits)
 
 
 def unmarking_tables(
@@ -83,22 +124,14 @@ def unmarking_tables(
     for kind, destination in scan.tables:
         table = marked[kind, destination]
         own = None if tables is None else tables[kind, destination].by_symbol
-        seen: dict[int, int] = {}
+        choices = choices_of(table)
         words = []
         for symbol, code, length in table.codes:
-            bits = _choice_bits(table, symbol)
-            value = seen.get(symbol, 0)
-            seen[symbol] = value + 1
+            choice = choices[symbol].pop(0)
             out = (0, 0) if own is None else own.get(symbol, (0, 0))
             possible = own is None or symbol in own  # else the original cannot hold it
-            words.append(CodeWord(symbol, code, length, *out, bits, value, possible))
+            words.append(
+                CodeWord(symbol, code, length, *out, choice.bits, choice.value, possible)
+            )
         built.set_slot(kind, destination, table, words, scan.progressive)
     return built
-
-
-def _choice_bits(table: HuffmanTable, symbol: int) -> int:
-    codes = table.symbols.count(symbol)
-    bits = codes.bit_length() - 1
-    if codes != 1 << bits or bits > MAX_HIDDEN_BITS:
-        raise OccultaError(Reason.BAD_HIDDEN_DATA, "a marked table has an impossible choice")
-    return bits

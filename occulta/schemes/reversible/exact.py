@@ -24,6 +24,7 @@ from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible.codes import (
     RESERVE,
+    choices_of,
     identity_tables,
     marking_tables,
     run_transcode,
@@ -37,6 +38,7 @@ from occulta.schemes.reversible.plan import (
     origin_of,
     plan_lengths,
     spread,
+    spread_elastic,
 )
 from occulta.schemes.reversible.side import DroppedSegment, DroppedTable, encode_side
 from occulta.schemes.reversible.standing import define, looks_restanding, standing_again
@@ -44,7 +46,7 @@ from occulta.schemes.reversible.standing import define, looks_restanding, standi
 IDLE_BLOCK = IDLE * 4096
 NOTES_ROOM = 64
 """Bytes of notes that a plan reckons with while they are not known."""
-SAFETY = (1 / 64, 1 / 8, 1 / 2)
+SAFETY = (1 / 12, 1 / 4, 1)
 """Share of hidden bits planned beyond need, per effort, where the counts are only estimated."""
 TAIL_SHARE = 2
 """Conclusions that each hold-back's length of the file must have room for."""
@@ -154,7 +156,10 @@ class ExactMarker(Marker):
         survey, share, complete = self._look_ahead(item_end(group[-1]), scan)
         plans = [plan_lengths(use) for use in _uses(survey, share, complete)]
         side = len(encode_side(self._dropped(group, plans)))
-        spread(plans, self._needed_ahead(scan, survey, side))
+        needed = self._needed_ahead(scan, survey, side, complete)
+        safety = SAFETY[self._source.effort]
+        if complete or needed is None or not spread_elastic(plans, needed, safety / (1 + safety)):
+            spread(plans, needed)
         return plans if _carries_side(plans, 8 * side) else []
 
     def _look_ahead(self, start: int, scan: Scan) -> tuple[ScanSurvey, float, bool]:
@@ -175,7 +180,9 @@ class ExactMarker(Marker):
             survey.blocks = counter.run.blocks_done
         return survey, survey.blocks / scan.total_blocks, complete
 
-    def _needed_ahead(self, scan: Scan, survey: ScanSurvey, side: int) -> int | None:
+    def _needed_ahead(
+        self, scan: Scan, survey: ScanSurvey, side: int, complete: bool
+    ) -> int | None:
         """Hidden bits to plan for while the end of the file is not in view."""
         remaining = self._source.remaining()
         if remaining is None:
@@ -183,7 +190,7 @@ class ExactMarker(Marker):
         conclusion = self._source.conclusion_size(NOTES_ROOM)
         bits = self._queue.available + 8 * (remaining + side + conclusion)
         windows = max(1.0, scan.total_blocks / max(1, survey.blocks))
-        safety = SAFETY[self._source.effort]
+        safety = 0 if complete else SAFETY[self._source.effort]
         return max(int(bits * (1 + safety)), int(8 * conclusion * TAIL_SHARE * windows))
 
     def _prepare_rest(self, survey: Survey) -> None:
@@ -199,13 +206,13 @@ class ExactMarker(Marker):
         self._planned = self._plan_rest(scans[begun:], missing)
 
     def _capacity_of(self, survey: ScanSurvey) -> int:
-        """Hidden bits that the rest of the scan under way can still carry."""
+        """Hidden bits that the rest of the scan under way can still carry, at the least."""
         total = 0
         for destination in survey.scan.tables:
-            marked = self._out_tables[destination]
+            choices = choices_of(self._out_tables[destination])
             for symbol, count in enumerate(survey.counts(destination)):
                 if count:
-                    total += count * (marked.symbols.count(symbol).bit_length() - 1)
+                    total += count * choices[symbol][0].bits
         return total
 
     def _plan_rest(self, scans: list[ScanSurvey], missing: int) -> list[list[TablePlan]]:
@@ -264,7 +271,7 @@ def _carries_side(plans: list[TablePlan], bits: int) -> bool:
 
     False if they carry nothing or not even that.
     """
-    if not any(plan.bits for plan in plans):
+    if not any(plan.carries for plan in plans):
         return False
     return sum(plan.capacity for plan in plans) >= bits or spread(plans, None) >= bits
 

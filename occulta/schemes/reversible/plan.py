@@ -3,8 +3,12 @@
 With e(s) the length a symbol would have in a code without alternatives, giving it 2**j codes of
 length e(s) + j uses the same share of the code space, costs j bits each time the symbol occurs and
 carries j bits. The hidden bits therefore cost one bit each above the optimised file, plus eight
-bits per additional code in the DHT segment, plus what is left unused. The plan chooses the j to
-make the last two small.
+bits per additional code in the DHT segment, plus what is left unused: j bits each time, since all
+codes of the symbol are longer. `spread` chooses the j to make the last two small.
+
+Where counts are only estimated much is left unused. There `spread_elastic` gives a symbol one code
+of length e + 1 and 2**m of length e + 1 + m: the same share of the code space, 1 + m / 2 bits
+carried on average at as many bits of cost, and one bit of cost where nothing is left to carry.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from occulta.codec.jpeg.engine import Destination
 from occulta.codec.jpeg.huffman import ANNEX_K, MAX_LENGTH, HuffmanTable, optimal_lengths
 
 MAX_CODES = 256
-MAX_HIDDEN_BITS = 7
+MAX_HIDDEN_BITS = 8
 """Most bits one choice carries."""
 _DHT_BITS = 8
 _SCALE = 64
@@ -54,25 +58,42 @@ class TablePlan:
     origin: Origin
     lengths: dict[int, int]
     bits: dict[int, int] = field(default_factory=dict)
+    elastic: dict[int, int] = field(default_factory=dict)
+    """symbol -> m, for symbols with codes of two lengths."""
+
+    @property
+    def carries(self) -> bool:
+        """True if any symbol has alternatives."""
+        return bool(self.bits or self.elastic)
 
     @property
     def codes(self) -> int:
         """Codes in the table."""
-        return sum(1 << self.bits.get(symbol, 0) for symbol in self.lengths)
+        return len(self._coded())
 
     @property
     def capacity(self) -> int:
-        """Bits carried if the counts are right."""
-        return sum(self.use.counts[symbol] * bits for symbol, bits in self.bits.items())
+        """Bits carried if the counts are right, at the least."""
+        equal = sum(self.use.counts[symbol] * bits for symbol, bits in self.bits.items())
+        return equal + sum(self.use.counts[symbol] for symbol in self.elastic)
 
     def table(self) -> HuffmanTable:
         """The table to be written; frequent codes get small values: fewer FF to stuff."""
+        return HuffmanTable.from_lengths([(length, s) for length, _, s in sorted(self._coded())])
+
+    def _coded(self) -> list[tuple[int, float, int]]:
+        """(length, how rare, symbol) of each code."""
         coded = []
         for symbol, length in self.lengths.items():
-            bits = self.bits.get(symbol, 0)
-            share = self.use.counts[symbol] / (1 << bits)
-            coded += [(length + bits, -share, symbol)] * (1 << bits)
-        return HuffmanTable.from_lengths([(length, s) for length, _, s in sorted(coded)])
+            count = self.use.counts[symbol]
+            if symbol in self.elastic:
+                more = self.elastic[symbol]
+                coded.append((length + 1, -count / 2, symbol))
+                coded += [(length + 1 + more, -count / (2 << more), symbol)] * (1 << more)
+            else:
+                bits = self.bits.get(symbol, 0)
+                coded += [(length + bits, -count / (1 << bits), symbol)] * (1 << bits)
+        return coded
 
 
 def origin_of(table: HuffmanTable) -> Origin:
@@ -133,6 +154,7 @@ def spread(plans: list[TablePlan], needed: int | None) -> int:
     """
     for plan in plans:
         plan.bits.clear()
+        plan.elastic.clear()
     room = [MAX_CODES - plan.codes for plan in plans]
     steps = [
         step for index, plan in enumerate(plans) for symbol in plan.lengths
@@ -182,3 +204,60 @@ def _best_end(
         if step.cost // _DHT_BITS <= room[step.plan] and (best is None or total < best[0]):
             best = (total, count, step)
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Elastic:
+    """A way to carry enough: symbols of plans, all with the same m."""
+
+    cost: float
+    more: int
+    chosen: tuple[tuple[int, int], ...]
+
+
+def spread_elastic(plans: list[TablePlan], needed: int, unused: float) -> bool:
+    """Set `elastic` of the plans so that they carry `needed` bits on average; False if they can't.
+
+    `unused` is the share of the carriers that will have nothing to carry. Tries each m, filling
+    up with the most frequent symbols that do not overshoot.
+    """
+    for plan in plans:
+        plan.bits.clear()
+        plan.elastic.clear()
+    ways = [_fill(plans, needed, more, unused) for more in range(1, MAX_HIDDEN_BITS)]
+    best = min((way for way in ways if way), key=lambda way: way.cost, default=None)
+    if best is None:
+        return False
+    for index, symbol in best.chosen:
+        plans[index].elastic[symbol] = best.more
+    return True
+
+
+def _fill(plans: list[TablePlan], needed: int, more: int, unused: float) -> _Elastic | None:
+    """The most frequent symbols that do not overshoot, then the rarest that ends it."""
+    each = 1 + more / 2
+    room = [MAX_CODES - len(plan.lengths) for plan in plans]
+    able = sorted(
+        (-plan.use.counts[symbol], index, symbol)
+        for index, plan in enumerate(plans)
+        for symbol, length in plan.lengths.items()
+        if plan.use.counts[symbol] and length + 1 + more <= MAX_LENGTH
+    )
+    chosen: list[tuple[int, int, int]] = []
+    missing = float(needed)
+    for entry in able:
+        negative, index, _ = entry
+        if room[index] >= 1 << more and -negative * each <= missing:
+            chosen.append(entry)
+            room[index] -= 1 << more
+            missing += negative * each
+    if missing > 0:
+        ends = [e for e in able if -e[0] * each >= missing and room[e[1]] >= 1 << more]
+        ends = [e for e in ends if e not in chosen]
+        if not ends:
+            return None
+        chosen.append(ends[-1])
+        missing += ends[-1][0] * each
+    idle = -sum(e[0] for e in chosen) * unused - missing / each
+    cost = _DHT_BITS * len(chosen) * (1 << more) + idle
+    return _Elastic(cost, more, tuple((index, symbol) for _, index, symbol in chosen))

@@ -194,5 +194,7 @@ class PaperRestorer(Restorer):
             run.state[layout.SKIP] = IDLE_CARRIERS
 
     def end_scan(self, run: ScanRun) -> None:
+        if 0 < 8 * self._wanted() <= run.state[layout.HIDDEN_POS]:
+            self.need_hidden(run)  # the last carrier completed what was wanted
         self._skip = run.state[layout.SKIP]
         self._bit = run.state[layout.HIDDEN_POS]

@@ -7,7 +7,7 @@ were. Fields are bytes:
                per table: origin 2 bits, class 1 bit, destination 2 bits; LITERAL: counts, symbols
 
 ANNEX_K_0/1 name the typical tables; DERIVED says that the lengths are those of the marked table
-less the bits its alternatives carry, the symbols of one length ascending.
+less the hidden bits of the symbol's first code, the symbols of one length ascending.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from occulta.codec.jpeg.huffman import ANNEX_K, HuffmanTable, dht_segment
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.reversible.bits import Parsing
+from occulta.schemes.reversible.codes import choices_of
 from occulta.schemes.reversible.plan import Origin
 
 _MALFORMED = "the hidden side information is malformed"
@@ -114,14 +115,11 @@ def _parse_table() -> Parsing[DroppedTable]:
 
 def derive(marked: HuffmanTable) -> HuffmanTable:
     """The original of a DERIVED table; raises OccultaError(BAD_HIDDEN_DATA)."""
-    codes: dict[int, list[int]] = {}
-    for symbol, _, length in marked.codes:
-        codes.setdefault(symbol, []).append(length)
     coded = []
-    for symbol, lengths in codes.items():
-        bits = len(lengths).bit_length() - 1
-        if len(set(lengths)) != 1 or 1 << bits != len(lengths) or lengths[0] <= bits:
+    for symbol, choices in choices_of(marked).items():
+        length = choices[0].length - choices[0].bits
+        if length < 1:
             raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
-        coded.append((lengths[0] - bits, symbol))
+        coded.append((length, symbol))
     table = HuffmanTable.from_lengths(sorted(coded))
     return HuffmanTable.checked(bytes(table.counts), table.symbols)

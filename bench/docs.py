@@ -1,0 +1,124 @@
+"""The pages of docs/results, written from results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from bench.data import ROOT
+from bench.report import Result, Table, markdown_table
+
+FOLDER = ROOT / "docs" / "results"
+
+PAPER_TEXT = """\
+# Profile `paper` beside the paper's Table 5
+
+The paper hides two bits in a block by giving it one more coefficient behind its last one, one of \
+-3, -2, 2, 3. Here every block of a 512x512 grayscale JPEG that can carry does so. PSNR is \
+measured between the decoded original and the decoded marked file. "Paper" columns are its ten \
+pictures; ours are other pictures, encoded with the same standard tables.
+"""
+
+PAPER_WHY = """\
+## Why the printed PSNR cannot come from the scheme as described
+
+The DCT of JPEG keeps squared error: a coefficient that changes by v steps of size q changes the \
+pixels of its block by v^2 q^2 in all. The four values are equally likely with sealed data, so \
+v^2 is (4 + 9) / 2 = 6.5 on average. Every block used is 4096 such changes over 512 x 512 pixels, \
+and no AC step is smaller than the smallest of the table, q:
+
+    PSNR <= 10 log10( 255^2 * 512 * 512 / (4096 * 6.5 * q^2) )
+
+Rounding to whole pixels and clipping at black and white move this by a fraction of a decibel. \
+The real value is lower, because the new coefficient stands behind the last one of its block, \
+where the steps are larger. Where the paper prints more than the bound with (nearly) 8192 bits \
+hidden, the figure cannot come from these changes and these tables. The table below counts such \
+figures, the paper's and ours (for the blocks that we used).
+
+The capacities agree at low quality. At quality 90 the paper prints 8184 to 8190 bits for every \
+picture; many blocks of real remote-sensing pictures then have a coefficient at index 62 or 63 and \
+cannot carry.
+"""
+
+EXACT_TEXT = """\
+# What profile `exact` costs
+
+The marked file decodes to the same pixels (PSNR infinite); what it costs is bytes. The pictures \
+are the lossless 512x512 crops, encoded as grayscale with the standard Huffman tables. Hidden bits \
+are all that is carried: side information, sealed header, private data and conclusion. The cost \
+is the marked file's size less that of `jpegtran -optimize`, both whole files, per hidden bit; the \
+growth is against the original file.
+
+A file that fits the look-ahead is planned with all of it in view. "Streams past it" cuts the \
+look-ahead to half of the entropy-coded data of the same small file: its tables are planned on \
+the first half of the picture and serve the second. The mosaic is 168 such pictures in one file \
+and the default look-ahead of one mebibyte.
+
+Streaming costs more for two reasons, both because one pass does not know what is to come. The \
+rest of the picture may have more carriers than the part seen promised; they are then used with \
+nothing to say (idle), and count as cost here. And tables that suit the part seen suit the rest \
+less, which a one-pass encoder pays with or without hidden bits. Where the rest has fewer carriers \
+than promised, the file is marked again with a more generous plan.
+"""
+
+SPEED_TEXT = """\
+# Speed and memory
+
+Times are CPU time, user and system. `jpegtran -copy all` runs from file to file right before and \
+after each of our runs; the ratio is the median over the paired runs. "Kernel" is the time inside \
+the kernel calls, surveys included, and is what the bound is for; "whole object" adds sealing, \
+digests and everything else of marking or recovery, in memory. "User only" compares the kernel \
+with jpegtran's user time alone: part of jpegtran's system time is for memory that grows with the \
+picture, part for files.
+"""
+
+
+def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
+    """Write the pages with a fresh result and all others they need; return their paths."""
+    pages: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
+        "paper-000.md": (("paper",), _paper),
+        "exact.md": (("growth", "capacity"), _exact),
+        "speed.md": (("speed", "memory"), _speed),
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, (needed, page) in pages.items():
+        found = [results[key] for key in needed if key in results]
+        complete = len(found) == len(needed) and all(result.tables for result in found)
+        if complete and not set(needed).isdisjoint(fresh):
+            (FOLDER / name).write_text(page(*found), encoding="utf-8")
+            written.append(FOLDER / name)
+    return written
+
+
+def _paper(result: Result) -> str:
+    measured, impossible = result.tables[:-1], result.tables[-1]
+    parts = [PAPER_TEXT, *map(_section, measured), PAPER_WHY, markdown_table(impossible)]
+    parts.append(_section(result.figure_table()))
+    return _page(parts, result)
+
+
+def _exact(growth: Result, capacity: Result) -> str:
+    parts = [EXACT_TEXT, *map(_section, [*growth.tables, growth.figure_table()])]
+    parts += [_list(growth.notes), *map(_section, capacity.tables), _list(capacity.notes)]
+    return _page(parts, growth)
+
+
+def _speed(speed: Result, memory: Result) -> str:
+    parts = [SPEED_TEXT, *map(_section, speed.tables), _list(speed.notes)]
+    parts += [*map(_section, [*memory.tables, memory.figure_table()]), _list(memory.notes)]
+    return _page(parts, speed)
+
+
+def _section(table: Table) -> str:
+    return f"## {table.title}\n\n{markdown_table(table)}"
+
+
+def _list(notes: list[str]) -> str:
+    return "\n".join(f"- {note}" for note in notes)
+
+
+def _page(parts: list[str], result: Result) -> str:
+    machine = ", ".join(result.machine.values())
+    end = f"Measured on: {machine}. Written by `python3 dev.py bench all --write-docs`."
+    return "\n\n".join([*(part.strip() for part in parts if part), end]) + "\n"
