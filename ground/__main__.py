@@ -40,7 +40,7 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
 
 def _keygen(options: argparse.Namespace) -> int:
     private, public = keyfiles.write_pair(options.folder, "recipient", PrivateKey.generate())
-    print(f"{private}: keep it secret\n{public}: give it to the satellite")
+    cli.say(f"{private}: keep it secret\n{public}: give it to the satellite")
     return 0
 
 

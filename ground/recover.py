@@ -36,7 +36,8 @@ class Work:
     name: str
     carrier: files.OutputFile
     private: files.OutputFile
-    sealed: files.OutputFile
+    report: files.OutputFile
+    sealed: files.Spool
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     key = keyfiles.read_key(options.key, crypto.PrivateKey)
     known = keyfiles.read_key(options.satellite, crypto.VerifyingKey) if options.satellite else None
     folder: Path = options.output
-    for name in (CARRIER, PRIVATE, REPORT):
+    for name in (CARRIER, PRIVATE):
         files.refuse_existing(folder / name)
     with ExitStack() as stack:
         image = stack.enter_context(files.open_input(options.marked))
@@ -55,26 +56,26 @@ def run(options: argparse.Namespace) -> int:
             recover(work, key, known, report)
         except OccultaError as error:
             report.error = error
-            _write_report(folder, report)
+            _prepare_report(work, report).publish()
             raise
-        work.private.publish()
-        work.carrier.publish()
-        _write_report(folder, report)
-    print(json.dumps(report.as_dict()) if options.json else verdict(report))
+        said = json.dumps(report.as_dict()) if options.json else verdict(report)
+        outputs = [work.private, work.carrier, _prepare_report(work, report)]
+        files.publish_together(outputs, lambda: cli.say(said))
     return 0
 
 
 def _work(image: BinaryIO, name: str, folder: Path, stack: ExitStack) -> Work:
     """Open the temporary files; a pipe is copied to one first."""
     if files.size_of(image) is None:
-        spool = stack.enter_context(files.output(folder / "marked.spool"))
+        spool = stack.enter_context(files.spool(folder))
         for chunk in files.chunks_of(image, name):
             spool.write(chunk)
         image = spool.read_again()
     carrier = stack.enter_context(files.output(folder / CARRIER))
     private = stack.enter_context(files.output(folder / PRIVATE, 0o600))
-    sealed = stack.enter_context(files.output(folder / "sealed.spool", 0o600))
-    return Work(image, name, carrier, private, sealed)
+    report = stack.enter_context(files.output(folder / REPORT, replace=True))
+    sealed = stack.enter_context(files.spool(folder))
+    return Work(image, name, carrier, private, report, sealed)
 
 
 def recover(
@@ -126,7 +127,7 @@ def _apply_patches(work: Work, found: Recovered) -> None:
     if not found.patches:
         return
     patcher = Patcher(found.patches)
-    with files.output(work.carrier.path.with_name("patched.spool")) as patched:
+    with files.spool(work.carrier.path.parent) as patched:
         for chunk in files.chunks_of(work.carrier.read_again(), CARRIER):
             patched.write(patcher.feed(chunk))
         work.carrier.restart()
@@ -173,6 +174,6 @@ def _mark_again(work: Work, profile: int, found: Recovered) -> bytes:
     return digest.digest()
 
 
-def _write_report(folder: Path, report: Report) -> None:
-    content = json.dumps(report.as_dict(), indent=2) + "\n"
-    files.write_whole(folder / REPORT, content.encode())
+def _prepare_report(work: Work, report: Report) -> files.OutputFile:
+    work.report.write((json.dumps(report.as_dict(), indent=2) + "\n").encode())
+    return work.report

@@ -67,6 +67,7 @@ class Reason(IntEnum):
     NOTHING_HIDDEN = 327
     BAD_HIDDEN_DATA = 328
     INPUT_UNREADABLE = 329
+    PRIVATE_CHANGED = 330
 
     DOES_NOT_FIT = 400
     NO_CARRIERS = 401
@@ -126,6 +127,7 @@ _HINTS: dict[Reason, str] = {
     Reason.NOTHING_HIDDEN: "the file was not marked, or its hidden data was stripped on the way",
     Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",
     Reason.INPUT_UNREADABLE: "check the path and its permissions",
+    Reason.PRIVATE_CHANGED: "let no other program write the private file meanwhile",
     Reason.DOES_NOT_FIT: "choose a smaller private file or a larger picture; see capacity",
     Reason.NO_CARRIERS: "the picture has too little detail; see capacity",
     Reason.NO_CARRIERS_AT_END: "the end of the file is not picture data; strip what follows it",

@@ -61,7 +61,7 @@ def _add_capacity(command: argparse.ArgumentParser) -> None:
 
 def _keygen(options: argparse.Namespace) -> int:
     private, public = keyfiles.write_pair(options.folder, "satellite", SigningKey.generate())
-    print(f"{private}: keep it on the satellite alone\n{public}: give it to the ground")
+    cli.say(f"{private}: keep it on the satellite alone\n{public}: give it to the ground")
     return 0
 
 

@@ -20,9 +20,9 @@ def run(options: argparse.Namespace) -> int:
             "scheme": options.scheme, "profile": options.profile,
             "private_bytes": found.private_bytes, "hidden_bits": found.hidden_bits,
         }
-        print(json.dumps(said))
+        cli.say(json.dumps(said))
     else:
-        print(f"{found.private_bytes} private bytes fit (profile {options.profile})")
+        cli.say(f"{found.private_bytes} private bytes fit (profile {options.profile})")
     return 0
 
 

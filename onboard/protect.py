@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
             written = _protect(job)
         except OccultaError as error:
             raise _explained(error, job) from None
-        job.out.publish()
-        _report(job, written)
+        if isinstance(job.out, files.OutputFile):
+            files.publish_together([job.out], lambda: _report(job, written))
     return 0
 
 
@@ -168,8 +168,6 @@ def _explained(error: OccultaError, job: Job) -> OccultaError:
 
 
 def _report(job: Job, written: int) -> None:
-    if job.options.output == files.STANDARD:
-        return
     said = {
         "output": job.options.output, "scheme": job.options.scheme,
         "profile": job.options.profile, "private_bytes": job.private_size,
@@ -177,7 +175,7 @@ def _report(job: Job, written: int) -> None:
         "recipients": len(job.recipients), "signed": job.signing_key is not None,
     }
     if job.options.json:
-        print(json.dumps(said))
+        cli.say(json.dumps(said))
     else:
         signed = "signed" if job.signing_key else "not signed"
-        print(f"{job.options.output}: {written} bytes, {job.options.profile}, {signed}")
+        cli.say(f"{job.options.output}: {written} bytes, {job.options.profile}, {signed}")

@@ -17,7 +17,13 @@ from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible.exact import ExactMarker
 from occulta.schemes.reversible.exact_recover import ExactRestorer
-from occulta.schemes.reversible.hidden import HiddenSource, ReplaySource, SealedSource
+from occulta.schemes.reversible.hidden import (
+    HiddenSource,
+    ReplaySource,
+    SealedSource,
+    declare,
+    declared,
+)
 from occulta.schemes.reversible.mark import EXACT, PAPER, SCHEME, Marker
 from occulta.schemes.reversible.paper import PaperMarker
 from occulta.schemes.reversible.recover import PaperRestorer, Patcher, Restorer
@@ -111,14 +117,13 @@ def run_marker(marker: Marker, chunks: Iterable[bytes]) -> bytes:
 
 def mark(
     original: bytes, private: bytes, profile: str = "exact", *, limits: Limits = DEFAULT_LIMITS,
-    chunks: Iterable[bytes] | None = None, declared: bool = True, kernel: str | None = None,
-    sealer: crypto.Sealer | None = None,
+    chunks: Iterable[bytes] | None = None, declared: bool = True, effort: int = 0,
+    kernel: str | None = None, sealer: crypto.Sealer | None = None,
 ) -> bytes:
     """The marked file."""
     size = len(private) if declared else None
-    source = SealedSource(
-        sealer or fixed_sealer(profile, size), io.BytesIO(private).read, size
-    )
+    made = sealer or fixed_sealer(profile, declare(size, effort))
+    source = SealedSource(made, io.BytesIO(private).read, size, effort)
     marker = make_marker(profile, source, limits, kernel)
     return run_marker(marker, [original] if chunks is None else chunks)
 
@@ -147,10 +152,9 @@ class Recovery:
         """What marking the restored original with the recorded hidden bytes gives."""
         assert self.restorer.recovered is not None
         opened = self.restorer.recovered.opened
-        declared = opened.unsealer.declared_size
         source = ReplaySource(
             io.BytesIO(self.record).read, len(self.record), opened.conclusion_frame,
-            None if declared == crypto.UNKNOWN_SIZE else declared,
+            *declared(opened.unsealer.declared_size),
         )
         marker = make_marker(self.profile, source, limits, kernel)
         return run_marker(marker, [self.original])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from occulta import __version__
 from occulta.errors import OccultaError, Reason
+from occulta.program.files import write_failure
 
 _PROGRESS_STEP = 1 << 22
 
@@ -21,7 +24,10 @@ class _UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are numbered like all others."""
+    """An argument parser whose errors are numbered like all others, and no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of leaving the process."""
@@ -37,10 +43,13 @@ def make_parser(program: str, description: str) -> Parser:
 
 def run(parser: Parser, arguments: Sequence[str] | None) -> int:
     """Parse, run the chosen command (`handler`), return the exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
     wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        options = parser.parse_args(arguments)
+        options = _parse(parser, arguments)
+        if options is None:
+            return 0
         handler: Callable[[argparse.Namespace], int] = options.handler
         return handler(options)
     except _UsageError as error:
@@ -51,7 +60,16 @@ def run(parser: Parser, arguments: Sequence[str] | None) -> int:
         return report_error(OccultaError(Reason.OUT_OF_MEMORY, "out of memory"), wants_json)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return 128 + signal.SIGINT
+
+
+def _parse(parser: Parser, arguments: Sequence[str] | None) -> argparse.Namespace | None:
+    """The options; None where --help or --version was all that was asked."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        say("")
+        return None
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -59,12 +77,36 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+def say(text: str) -> None:
+    """Print a result; raises OccultaError when standard output cannot take it."""
+    if sys.stdout is None:
+        raise OccultaError(Reason.OUTPUT_UNWRITABLE, "standard output is closed")
+    try:
+        sys.stdout.write(_printable(text) + "\n" if text else "")
+        sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError):  # else the interpreter tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise write_failure(error, "standard output") from None
+
+
+def _printable(text: str) -> str:
+    """Names may hold anything: one line, no control characters, only what can be encoded."""
+    shown = "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
 def report_error(error: OccultaError, as_json: bool = False) -> int:
     """Print what is wrong and the hint; return the exit status."""
-    print(f"{error}\nhint: {error.hint}", file=sys.stderr)
+    detail = _printable(str(error).replace("\n", "\\n"))
+    with suppress(OSError, AttributeError):  # nobody listens; the exit status still says it
+        print(f"{detail}\nhint: {error.hint}", file=sys.stderr)
     if as_json:
         said = {"error": int(error.reason), "detail": error.detail, "hint": error.hint}
-        print(json.dumps(said))
+        with suppress(OccultaError):
+            say(json.dumps(said))
     return int(error.reason.exit_code)
 
 
@@ -73,7 +115,7 @@ class Progress:
 
     def __init__(self, what: str, total: int | None) -> None:
         self._what = what
-        self._total = total if total and sys.stderr.isatty() else None
+        self._total = total if total and sys.stderr and sys.stderr.isatty() else None
         self._done = 0
         self._shown = 0
 

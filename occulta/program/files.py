@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +40,8 @@ def read_failure(error: OSError, name: object) -> OccultaError:
 def open_input(name: str) -> Iterator[BinaryIO]:
     """Open a file, or standard input for `-`; raises OccultaError(INPUT_UNREADABLE)."""
     if name == STANDARD:
+        if sys.stdin is None:
+            raise OccultaError(Reason.INPUT_UNREADABLE, "standard input is closed")
         yield sys.stdin.buffer
         return
     try:
@@ -49,11 +53,12 @@ def open_input(name: str) -> Iterator[BinaryIO]:
 
 
 def size_of(stream: BinaryIO) -> int | None:
-    """Bytes of a regular file, None for a pipe or device."""
+    """Bytes of a regular file, None for what may hold more or less than it says."""
     try:
-        return os.fstat(stream.fileno()).st_size if stream.seekable() else None
+        found = os.fstat(stream.fileno())
     except OSError:
         return None
+    return found.st_size if stat.S_ISREG(found.st_mode) and found.st_size else None
 
 
 def read_some(stream: BinaryIO, size: int, name: str) -> bytes:
@@ -70,19 +75,16 @@ def chunks_of(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield chunk
 
 
-class OutputFile:
-    """A file under a temporary name until `publish`; `discard` leaves nothing."""
+class Spool:
+    """A nameless temporary file in a folder; gone when closed."""
 
-    def __init__(self, path: Path, mode: int = 0o666) -> None:
-        """Raises OccultaError: OUTPUT_EXISTS or OUTPUT_UNWRITABLE."""
-        refuse_existing(path)
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    def __init__(self, folder: Path) -> None:
+        """Raises OccultaError(OUTPUT_UNWRITABLE)."""
+        self.name: object = folder
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-            self._stream: BinaryIO = os.fdopen(os.open(self.temporary, flags, mode), "w+b")
+            self._stream: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         except OSError as error:
-            raise write_failure(error, path) from None
+            raise write_failure(error, folder) from None
 
     def write(self, data: bytes) -> None:
         """Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
@@ -98,23 +100,62 @@ class OutputFile:
         """Forget what was written."""
         self._do(lambda: self._stream.truncate(self._stream.seek(0)))
 
+    def discard(self) -> None:
+        """Close; what was written is gone."""
+        with suppress(OSError):  # the data is not wanted
+            self._stream.close()
+
+    def _do(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            raise write_failure(error, self.name) from None
+
+
+class OutputFile(Spool):
+    """A file under a temporary name until `publish`; `discard` leaves nothing.
+
+    `retract` takes the published file away again, for outputs that count only together.
+    """
+
+    def __init__(self, path: Path, mode: int = 0o666, replace: bool = False) -> None:
+        """Raises OccultaError: OUTPUT_EXISTS (unless `replace`) or OUTPUT_UNWRITABLE."""
+        if not replace:
+            refuse_existing(path)
+        self.name = self.path = path
+        self._replace = replace
+        self._published = False
+        self.temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            self._stream = os.fdopen(os.open(self.temporary, flags, mode), "w+b")
+        except OSError as error:
+            raise write_failure(error, path) from None
+
     def publish(self) -> None:
         """Flush to the disk and take the final name."""
         self._do(self._sync)
         try:
-            os.link(self.temporary, self.path)
-            os.unlink(self.temporary)
+            if self._replace:
+                os.replace(self.temporary, self.path)
+            else:
+                _rename_anew(self.temporary, self.path)
         except FileExistsError:
-            self.discard()
             raise OccultaError(Reason.OUTPUT_EXISTS, f"{self.path} exists already") from None
-        except OSError:
-            self._do(lambda: os.replace(self.temporary, self.path))
+        except OSError as error:
+            raise write_failure(error, self.path) from None
+        self._published = True
         _sync_folder(self.path.parent)
+
+    def retract(self) -> None:
+        """Remove the file if it was published."""
+        if self._published:
+            self.path.unlink(missing_ok=True)
+            self._published = False
 
     def discard(self) -> None:
         """Close and remove the temporary file, if it is still there."""
-        with suppress(OSError):  # the data is not wanted; the file goes with the next line
-            self._stream.close()
+        super().discard()
         self.temporary.unlink(missing_ok=True)
 
     def _sync(self) -> None:
@@ -122,11 +163,29 @@ class OutputFile:
         os.fsync(self._stream.fileno())
         self._stream.close()
 
-    def _do(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except OSError as error:
-            raise write_failure(error, self.path) from None
+
+def _rename_anew(temporary: Path, path: Path) -> None:
+    """Rename without replacing; where the file system has no links, as near as it gets."""
+    try:
+        os.link(temporary, path)
+        os.unlink(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        refuse_existing(path)
+        os.replace(temporary, path)
+
+
+def publish_together(outputs: Sequence[OutputFile], last: Callable[[], object]) -> None:
+    """Publish all and do `last`, or leave none of them."""
+    try:
+        for file in outputs:
+            file.publish()
+        last()
+    except BaseException:
+        for file in outputs:
+            file.retract()
+        raise
 
 
 class StandardOutput:
@@ -134,14 +193,10 @@ class StandardOutput:
 
     def write(self, data: bytes) -> None:
         """Raises OccultaError(OUTPUT_UNWRITABLE)."""
+        if sys.stdout is None:
+            raise OccultaError(Reason.OUTPUT_UNWRITABLE, "standard output is closed")
         try:
             sys.stdout.buffer.write(data)
-        except OSError as error:
-            raise write_failure(error, "standard output") from None
-
-    def publish(self) -> None:
-        """Flush."""
-        try:
             sys.stdout.buffer.flush()
         except OSError as error:
             raise write_failure(error, "standard output") from None
@@ -157,9 +212,19 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def output(path: Path, mode: int = 0o666) -> Iterator[OutputFile]:
+def output(path: Path, mode: int = 0o666, replace: bool = False) -> Iterator[OutputFile]:
     """An output file that is discarded unless it was published."""
-    file = OutputFile(path, mode)
+    file = OutputFile(path, mode, replace)
+    try:
+        yield file
+    finally:
+        file.discard()
+
+
+@contextmanager
+def spool(folder: Path) -> Iterator[Spool]:
+    """A temporary file that goes in the end."""
+    file = Spool(folder)
     try:
         yield file
     finally:
@@ -172,13 +237,6 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
         path.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise write_failure(error, path) from None
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Publish a small file."""
-    with output(path, mode) as file:
-        file.write(data)
-        file.publish()
 
 
 def _sync_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from occulta.codec.crypto import PrivateKey, PublicKey, SigningKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
-from occulta.program.files import make_folder, refuse_existing, write_whole
+from occulta.program.files import make_folder, output, publish_together
 
 Key = PrivateKey | PublicKey | SigningKey | VerifyingKey
 K = TypeVar("K", PrivateKey, PublicKey, SigningKey, VerifyingKey)
@@ -53,8 +53,8 @@ def write_pair(folder: Path, name: str, secret: PrivateKey | SigningKey) -> tupl
     """Write NAME.key (0600) and NAME.pub; raises OccultaError, e.g. OUTPUT_EXISTS."""
     make_folder(folder, 0o700)
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
-    refuse_existing(private)
-    refuse_existing(public)
-    write_whole(private, encode_key(secret), 0o600)
-    write_whole(public, encode_key(secret.public))
+    with output(private, 0o600) as secret_file, output(public) as public_file:
+        secret_file.write(encode_key(secret))
+        public_file.write(encode_key(secret.public))
+        publish_together([secret_file, public_file], lambda: None)
     return private, public

@@ -93,7 +93,10 @@ class SealedSource:
         self._last = not self._ahead
         self._sealed += len(chunk)
         if self._last and self.declared_size not in (None, self._sealed):
-            raise ValueError(f"declared {self.declared_size} private bytes, read {self._sealed}")
+            raise OccultaError(
+                Reason.PRIVATE_CHANGED,
+                f"the private data has {self._sealed} bytes, not {self.declared_size}",
+            )
         return self._sealer.data(chunk, self._last)
 
     def _read_chunk(self) -> bytes:
@@ -194,6 +197,8 @@ class HiddenReader:
         self._profile = profile
         self._write = write
         self._record = record
+        self.recognised = False
+        """The hidden bits begin as a marked file's do."""
 
     def parse(self) -> Parsing[Opened]:
         """Parser of the hidden stream; raises OccultaError."""
@@ -235,6 +240,7 @@ class HiddenReader:
     def _check_header(self, header: bytes) -> None:
         if header[:1] != crypto.MAGIC[:1]:
             raise OccultaError(Reason.NOTHING_HIDDEN, "the picture carries no hidden data")
+        self.recognised = True
         if header[:2] != crypto.MAGIC or not 1 <= header[-1] <= crypto.MAX_RECIPIENTS:
             raise OccultaError(Reason.BAD_HIDDEN_DATA, "hidden data of an unknown version")
         if header[3] != self._profile:

@@ -130,11 +130,11 @@ class Restorer(StreamEngine):
         return self.take_output()
 
     def _restore(self, limit: int) -> None:
-        """Advance; what contradicts marking before anything was opened means: not marked."""
+        """Advance; what contradicts marking before its first bytes were seen means: not marked."""
         try:
             self.advance(limit)
         except OccultaError as error:
-            if error.reason is Reason.BAD_HIDDEN_DATA and self._reader.opened is None:
+            if error.reason is Reason.BAD_HIDDEN_DATA and not self._reader.recognised:
                 raise OccultaError(
                     Reason.NOTHING_HIDDEN, "the picture carries no hidden data"
                 ) from None
