@@ -162,7 +162,10 @@ def _mark_again(work: Work, profile: int, found: Recovered) -> bytes:
     sealed = work.sealed.read_again()
     size = files.size_of(sealed) or 0
     known, effort = declared(found.opened.unsealer.declared_size)
-    source = ReplaySource(sealed.read, size, found.opened.conclusion_frame, known, effort)
+    source = ReplaySource(
+        sealed.read, size, found.opened.conclusion_frame, known, effort,
+        len(found.conclusion.notes),
+    )
     marker = open_marker(profile, source)
     digest = hashlib.sha256()
     try:

@@ -154,7 +154,7 @@ class Recovery:
         opened = self.restorer.recovered.opened
         source = ReplaySource(
             io.BytesIO(self.record).read, len(self.record), opened.conclusion_frame,
-            *declared(opened.unsealer.declared_size),
+            *declared(opened.unsealer.declared_size), len(opened.conclusion.notes),
         )
         marker = make_marker(self.profile, source, limits, kernel)
         return run_marker(marker, [self.original])

@@ -12,6 +12,8 @@ restoration in one pass and the sealed stream are added here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg import markers
 from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, Destination, ScanRun, item_end
@@ -220,17 +222,16 @@ class ExactMarker(Marker):
         planned: list[list[TablePlan]] = [[] for _ in scans]
         if missing <= 0:
             return planned
-        able = [i for i, survey in enumerate(scans) if _can_carry(survey)]
-        able.sort(key=lambda i: (-sum(scans[i].histogram), i))
-        for count in range(1, len(able) + 1):
-            chosen = sorted(able[:count])
-            fresh = {i: [plan_lengths(use) for use in _uses(scans[i], 1, True)] for i in chosen}
-            together = [plan for i in chosen for plan in fresh[i]]
-            sides = {i: 8 * _side_bound(scans[i]) for i in chosen}
-            needed = missing + sum(sides.values())
-            if spread(together, needed) >= needed or count == len(able):
-                for i in chosen:
-                    planned[i] = fresh[i] if _carries_side(fresh[i], sides[i]) else []
+        able = {i: _Able.of(survey) for i, survey in enumerate(scans) if survey.scan.tables}
+        order = [i for i, found in able.items() if found.most >= found.side]
+        order.sort(key=lambda i: (-sum(scans[i].histogram), i))
+        for count in range(_least_count([able[i] for i in order], missing), len(order) + 1):
+            chosen = [able[i] for i in sorted(order[:count])]
+            needed = missing + sum(found.side for found in chosen)
+            together = [plan for found in chosen for plan in found.plans]
+            if spread(together, needed) >= needed or count == len(order):
+                for i in order[:count]:
+                    planned[i] = able[i].plans if _carries_side(able[i].plans, able[i].side) else []
                 break
         return planned
 
@@ -258,12 +259,29 @@ class ExactMarker(Marker):
             self._queue.cut(self._idle_bytes)
 
 
-def _can_carry(survey: ScanSurvey) -> bool:
-    """True if the scan can carry at least its own side information."""
-    if survey.scan.refinement or not survey.scan.tables:
-        return False
-    plans = [plan_lengths(use) for use in _uses(survey, 1, True)]
-    return spread(plans, None) >= 8 * _side_bound(survey)
+@dataclass(frozen=True, slots=True)
+class _Able:
+    """What a scan in view can do: plans, the most bits they carry, its side information's bits."""
+
+    plans: list[TablePlan]
+    most: int
+    side: int
+
+    @classmethod
+    def of(cls, survey: ScanSurvey) -> _Able:
+        if survey.scan.refinement:
+            return cls([], 0, 1)
+        plans = [plan_lengths(use) for use in _uses(survey, 1, True)]
+        return cls(plans, spread(plans, None), 8 * _side_bound(survey))
+
+
+def _least_count(able: list[_Able], missing: int) -> int:
+    """How many of the scans, in order, can possibly carry what is missing; at least one."""
+    for count, found in enumerate(able, 1):
+        missing -= found.most - found.side
+        if missing <= 0:
+            return count
+    return max(1, len(able))
 
 
 def _carries_side(plans: list[TablePlan], bits: int) -> bool:

@@ -141,13 +141,15 @@ class ReplaySource:
 
     def __init__(
         self, read: ReadPrivate, size: int, conclusion: bytes, declared_size: int | None,
-        effort: int = 0,
+        effort: int = 0, notes_size: int = 0,
     ) -> None:
+        """`notes_size` is that of the notes in the conclusion, so that plans come out the same."""
         self.declared_size = declared_size
         self.effort = effort
         self._read = read
         self._left = size
         self._conclusion = conclusion
+        self._fixed_size = len(conclusion) - notes_size
 
     def next_frame(self) -> bytes | None:
         """The next recorded bytes."""
@@ -164,8 +166,8 @@ class ReplaySource:
         return self._conclusion
 
     def conclusion_size(self, notes_size: int) -> int:
-        """Bytes of the recorded conclusion."""
-        return len(self._conclusion)
+        """Bytes of the recorded conclusion, had its notes this size."""
+        return self._fixed_size + notes_size
 
 
 @dataclass(slots=True)
