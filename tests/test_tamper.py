@@ -33,8 +33,8 @@ def small_marked(profile: str) -> tuple[bytes, bytes]:
         blocks = random_blocks(1, 90, last=12, spread=4)
         original = Picture([blocks], 10, declare_tables=False, interval=37).to_jpeg()
     else:
-        blocks = [[at % 5] + [0] * 63 for at in range(720)]
-        original = Picture([blocks], 40, declare_tables=False, interval=333).to_jpeg()
+        blocks = [[0] * 64 for _ in range(700)]
+        original = Picture([blocks], 35, declare_tables=False, interval=333).to_jpeg()
     return original, mark(original, SECRET, profile)
 
 

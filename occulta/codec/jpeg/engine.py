@@ -57,6 +57,8 @@ class ScanRun:
         self.params[layout.SPECTRAL_END] = scan.spectral_end
         self.params[layout.MAX_FILL] = limits.max_fill_bytes
         self.params[layout.HIDDEN_LIMIT] = NO_LIMIT
+        self.params[layout.MCUS_PER_ROW] = scan.mcus_per_row
+        self.edges = array("i", scan.edges)
         self.blocks = array("i", [slot for pair in scan.blocks for slot in pair])
         self.ends = array("Q", bytes(8 * _ENDS_SIZE))
 

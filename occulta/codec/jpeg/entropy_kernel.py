@@ -38,7 +38,8 @@ HIDDEN_BITS = 13
 SEGMENTS = 14  # records written to `ends`
 SKIP = 15  # carriers to leave alone (tail loop)
 CARRIERS = 16  # carriers met so far (tail loop)
-STATE_SIZE = 17
+COLUMN = 17  # of the MCU under way, within its row (tail loop)
+STATE_SIZE = 18
 
 # Indices into `params` (signed integers fixed for a scan, or for a call).
 MODE = 0
@@ -49,7 +50,8 @@ SPECTRAL_END = 4
 LIMIT = 5  # stop before a block once POS reaches this
 HIDDEN_LIMIT = 6  # stop before a block once HIDDEN_POS passes this
 MAX_FILL = 7
-PARAMS_SIZE = 8
+MCUS_PER_ROW = 8
+PARAMS_SIZE = 9
 
 MARK = 0
 UNMARK = 1
@@ -410,12 +412,15 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
                src: cython.uchar[::1], out: cython.uchar[::1], hidden: cython.uchar[::1],
                ends: cython.ulonglong[::1], blocks: cython.int[::1],
                fast: cython.ulonglong[::1], entries: cython.ulonglong[::1],
-               bounds: cython.int[::1], tails: cython.int[::1]) -> cython.int:
+               bounds: cython.int[::1], tails: cython.int[::1],
+               edges: cython.int[::1]) -> cython.int:
     """Add (MARK), remove (UNMARK) or count (SURVEY) one coefficient behind each block's last.
 
     Sequential scans only. The value behind the last non-zero coefficient is one of -3, -2, 2, 3
     and carries two bits. Codes are copied as they are, several per look-up; `tails` holds, per
-    table, the codes that are inserted (see tables.py). Returns one of the status codes above.
+    table, the codes that are inserted (see tables.py). `edges` says per block of an MCU whether it
+    lies beyond the picture in the last MCU of a row (1), in the last row of MCUs (2): such blocks
+    are copied, because lossless transcoders make them anew. Returns one of the status codes above.
     """
     m64: cython.ulonglong = 0xFFFFFFFFFFFFFFFF
     m32: cython.ulonglong = 0xFFFFFFFF
@@ -442,6 +447,8 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
     skip: cython.longlong = state[SKIP]
     carriers: cython.longlong = state[CARRIERS]
     interval: cython.longlong = params[INTERVAL]
+    per_row: cython.longlong = params[MCUS_PER_ROW]
+    column: cython.longlong = state[COLUMN]
     w: cython.ulonglong
     e: cython.ulonglong
     x: cython.ulonglong
@@ -458,6 +465,8 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
     eob: cython.int
     last02: cython.int
     last2: cython.int
+    active: cython.int
+    beyond: cython.int
     status: cython.int = SCAN_DONE
 
     while True:
@@ -504,7 +513,9 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
         if opos > out_limit:
             status = 2
             break
-        if skip == 0 and hpos > hidden_limit:
+        beyond = ((edges[bi] & 1 and column + 1 == per_row) or (edges[bi] & 2 and mcus <= per_row))
+        active = skip == 0 and not beyond
+        if active and hpos > hidden_limit:
             status = 3
             break
         k = 0
@@ -596,7 +607,7 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
                             out[opos + 2] = (w >> 8) & 255
                             out[opos + 3] = w & 255
                             opos += 4
-                    if k == 63 and last2 and adv == 1 and skip == 0 and tails[at * 24 + 2]:
+                    if k == 63 and last2 and adv == 1 and active and tails[at * 24 + 2]:
                         # Index 63 behind a 2 or 3 at 62: the marker's place (Table 4).
                         value = x & ((1 << s) - 1)
                         b = tails[at * 24 + 4]
@@ -635,8 +646,8 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
         if eob:
             x = tails[at * 24 + 1]
             n = tails[at * 24]
-            if tails[at * 24 + 2] == 0:
-                pass  # the table cannot say (0, 2): its blocks carry nothing
+            if tails[at * 24 + 2] == 0 or beyond:
+                pass  # beyond the picture, or the table cannot say (0, 2)
             elif mode == 2 or skip > 0:
                 if k < 63:
                     carriers += 1
@@ -680,6 +691,9 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
             bi = 0
             mcus -= 1
             interval_left -= 1
+            column += 1
+            if column == per_row:
+                column = 0
 
     state[POS] = pos
     state[ACC] = acc
@@ -693,4 +707,5 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
     state[HIDDEN_POS] = hpos
     state[SKIP] = skip if skip > 0 else 0
     state[CARRIERS] = carriers
+    state[COLUMN] = column
     return status

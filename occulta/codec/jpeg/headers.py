@@ -105,6 +105,10 @@ class Scan:
     progressive: bool
     refinement: bool
     tables: tuple[tuple[int, int], ...]
+    mcus_per_row: int
+    edges: tuple[int, ...]
+    """Per block of an MCU: 1 if it lies beyond the picture in a row's last MCU, 2 if it does in
+    the last row of MCUs (T.81 A.2.4)."""
 
     @property
     def total_blocks(self) -> int:
@@ -149,12 +153,15 @@ def _build_scan(
     limits: Limits,
 ) -> Scan:
     blocks: list[tuple[int, int]] = []
+    edges: list[int] = []
     for component, dc, ac in chosen:
-        count = component.horizontal * component.vertical if len(chosen) > 1 else 1
-        blocks += [(slot_of(DC, dc), slot_of(AC, ac))] * count
+        beyond = _edges(component, frame) if len(chosen) > 1 else [0]
+        blocks += [(slot_of(DC, dc), slot_of(AC, ac))] * len(beyond)
+        edges += beyond
     if len(blocks) > MAX_BLOCKS_IN_MCU:
         raise OccultaError(Reason.BAD_SCAN, f"{len(blocks)} blocks in an MCU")
-    mcus = _mcu_count([c for c, _, _ in chosen], frame)
+    across, down = _mcu_grid([c for c, _, _ in chosen], frame)
+    mcus = across * down
     if mcus * len(blocks) > limits.max_blocks:
         raise OccultaError(Reason.LIMIT_BLOCKS, f"{mcus * len(blocks)} blocks in one scan")
     tables = {(DC, dc) for _, dc, _ in chosen if start == 0}
@@ -162,19 +169,33 @@ def _build_scan(
     if high and start == 0:
         tables = set()  # a DC refinement scan is raw bits
     return Scan(
-        tuple(blocks), mcus, start, end, frame.progressive, high > 0, tuple(sorted(tables))
+        tuple(blocks), mcus, start, end, frame.progressive, high > 0, tuple(sorted(tables)),
+        across, tuple(edges),
     )
 
 
-def _mcu_count(components: list[Component], frame: Frame) -> int:
-    """MCUs of a scan: T.81 A.2.2 (one component), A.2.3 (several)."""
+def _edges(component: Component, frame: Frame) -> list[int]:
+    """Which of a component's blocks in an MCU lie beyond the picture at its right and bottom."""
+    wide = _ceil(_ceil(frame.width * component.horizontal, frame.max_horizontal), 8)
+    high = _ceil(_ceil(frame.height * component.vertical, frame.max_vertical), 8)
+    right = (wide - 1) % component.horizontal
+    bottom = (high - 1) % component.vertical
+    return [
+        (x > right) | (y > bottom) << 1
+        for y in range(component.vertical)
+        for x in range(component.horizontal)
+    ]
+
+
+def _mcu_grid(components: list[Component], frame: Frame) -> tuple[int, int]:
+    """MCUs of a scan across and down: T.81 A.2.2 (one component), A.2.3 (several)."""
     if len(components) > 1:
         across = _ceil(frame.width, 8 * frame.max_horizontal)
-        return across * _ceil(frame.height, 8 * frame.max_vertical)
+        return across, _ceil(frame.height, 8 * frame.max_vertical)
     only = components[0]
     width = _ceil(frame.width * only.horizontal, frame.max_horizontal)
     height = _ceil(frame.height * only.vertical, frame.max_vertical)
-    return _ceil(width, 8) * _ceil(height, 8)
+    return _ceil(width, 8), _ceil(height, 8)
 
 
 def _ceil(value: int, divisor: int) -> int:

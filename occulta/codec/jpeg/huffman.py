@@ -6,6 +6,7 @@ list one symbol under several codes; decoders accept it, and that is where `exac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,9 +55,9 @@ class HuffmanTable:
         return bytes(self.counts) + self.symbols
 
     @classmethod
-    def checked(cls, counts: bytes, symbols: bytes) -> HuffmanTable:
-        """Build from untrusted bytes; raises OccultaError(BAD_HUFFMAN_TABLE)."""
-        if sum(counts) != len(symbols) or not 0 < len(symbols) <= 256:
+    def checked(cls, counts: Sequence[int], symbols: bytes) -> HuffmanTable:
+        """Build from untrusted values; raises OccultaError(BAD_HUFFMAN_TABLE)."""
+        if sum(counts) != len(symbols) or not 0 < len(symbols) <= 256 or max(counts) > 255:
             raise OccultaError(Reason.BAD_HUFFMAN_TABLE, "a Huffman table has impossible counts")
         free = 1
         for count in counts:

@@ -2,7 +2,8 @@
 
 In a block whose last non-zero AC coefficient stands at zigzag index L <= 61 (counted from 0, L = 0
 if there is none) the coefficient L + 1 takes one of -3, -2, 2, 3 and so two bits (tables 2, 3),
-coded with the file's own code for (run 0, size 2). Blocks with L >= 62 carry nothing.
+coded with the file's own code for (run 0, size 2). Blocks with L >= 62 carry nothing, nor do the
+blocks that only pad the picture to whole MCUs: lossless transcoders make these anew.
 
 The ambiguous case. A block with L = 62 whose last value is one of these four looks marked; the
 paper writes 7 at index 63 to tell it apart (table 4). A block that already has such a value at 62
@@ -57,6 +58,7 @@ def run_tails(
         memoryview(run.state), memoryview(run.params), src, out, memoryview(hidden),
         memoryview(run.ends), memoryview(run.blocks), memoryview(tables.fast),
         memoryview(tables.entries), memoryview(tables.bounds), memoryview(tables.tails),
+        memoryview(run.edges),
     ))
 
 

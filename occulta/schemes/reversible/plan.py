@@ -20,7 +20,8 @@ from enum import IntEnum
 from occulta.codec.jpeg.engine import Destination
 from occulta.codec.jpeg.huffman import ANNEX_K, MAX_LENGTH, HuffmanTable, optimal_lengths
 
-MAX_CODES = 256
+MAX_CODES = 255
+"""One less than a table may have: no length then has more codes than its count can say."""
 MAX_HIDDEN_BITS = 8
 """Most bits one choice carries."""
 _DHT_BITS = 8

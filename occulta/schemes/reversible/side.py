@@ -122,4 +122,4 @@ def derive(marked: HuffmanTable) -> HuffmanTable:
             raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
         coded.append((length, symbol))
     table = HuffmanTable.from_lengths(sorted(coded))
-    return HuffmanTable.checked(bytes(table.counts), table.symbols)
+    return HuffmanTable.checked(table.counts, table.symbols)
