@@ -22,7 +22,10 @@ def build_parser() -> cli.Parser:
 
 
 def _add_keygen(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", metavar="DIR", type=Path)
+    command.add_argument(
+        "folder", metavar="DIR", type=Path,
+        help="made if it is missing; gets recipient.key (readable by you alone) and recipient.pub",
+    )
     command.set_defaults(handler=_keygen)
 
 
@@ -30,7 +33,8 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
     command.add_argument("marked", metavar="MARKED.jpg", help="the marked file, or - for stdin")
     command.add_argument("--key", metavar="recipient.key", required=True)
     command.add_argument(
-        "--satellite", metavar="satellite.pub", help="insist on this satellite's signature"
+        "--satellite", metavar="satellite.pub", action="append", default=[],
+        help="insist on this satellite's signature; may be given several times",
     )
     command.add_argument("--scheme", choices=("reversible",), default="reversible")
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)

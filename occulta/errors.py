@@ -36,6 +36,7 @@ class Reason(IntEnum):
     KEY_PERMISSIONS = 203
     KEY_MALFORMED = 204
     OUTPUT_EXISTS = 205
+    KEY_KIND = 206
 
     EMPTY_INPUT = 300
     NOT_JPEG = 301
@@ -96,7 +97,8 @@ _HINTS: dict[Reason, str] = {
     Reason.KEY_UNREADABLE: "check the path; keygen DIR makes a new key pair",
     Reason.KEY_PERMISSIONS: "run: chmod 600 on the key file, and ask who has read it",
     Reason.KEY_MALFORMED: "the file must be one written by keygen, unchanged",
-    Reason.OUTPUT_EXISTS: "move the old file away or name another folder",
+    Reason.OUTPUT_EXISTS: "move the old one away or name another output",
+    Reason.KEY_KIND: "occulta-ground keygen makes recipient keys, occulta-onboard satellite keys",
     Reason.EMPTY_INPUT: "the input holds no bytes: check the transfer",
     Reason.NOT_JPEG: "the input must start with the JPEG marker FF D8",
     Reason.TRUNCATED: "the file ends early: fetch it again",

@@ -26,7 +26,10 @@ def build_parser() -> cli.Parser:
 
 
 def _add_keygen(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", metavar="DIR", type=Path)
+    command.add_argument(
+        "folder", metavar="DIR", type=Path,
+        help="made if it is missing; gets satellite.key (readable by you alone) and satellite.pub",
+    )
     command.set_defaults(handler=_keygen)
 
 

@@ -19,11 +19,19 @@ def run(options: argparse.Namespace) -> int:
         said = {
             "scheme": options.scheme, "profile": options.profile,
             "private_bytes": found.private_bytes, "hidden_bits": found.hidden_bits,
+            "fits": found.fits,
         }
         cli.say(json.dumps(said))
     else:
-        cli.say(f"{found.private_bytes} private bytes fit (profile {options.profile})")
+        cli.say(describe(found, options.profile))
     return 0
+
+
+def describe(found: Capacity, profile: str) -> str:
+    """One line."""
+    if not found.fits:
+        return f"nothing fits, not even an empty file (profile {profile})"
+    return f"{found.private_bytes} private bytes fit, signed, for one recipient (profile {profile})"
 
 
 def measure(image: BinaryIO, name: str, profile: str, recipients: int = 1) -> Capacity:

@@ -160,10 +160,11 @@ def _explained(error: OccultaError, job: Job) -> OccultaError:
     job.image.seek(0)
     fits = capacity.measure(
         job.image, job.options.image, job.options.profile, len(job.recipients)
-    ).private_bytes
+    )
     size = "" if job.private_size is None else f" of {job.private_size} bytes"
     return OccultaError(
-        error.reason, f"the private file{size} does not fit: this picture carries {fits} bytes"
+        error.reason, f"the private file{size} does not fit: this picture carries "
+        + (f"{fits.private_bytes} bytes" if fits.fits else "nothing"),
     )
 
 

@@ -165,14 +165,14 @@ def test_a_folder_in_the_place_of_a_key(place: Place) -> None:
 
 @pytest.mark.parametrize("wrong", ["recipient.key", "satellite.key", "satellite.pub"])
 def test_wrong_kind_for_a_recipient(wrong: str, place: Place) -> None:
-    assert_error(place.protect(to=wrong), 204, wrong)
+    assert_error(place.protect(to=wrong), 206, wrong)
     place.assert_nothing_marked()
 
 
 @pytest.mark.parametrize("wrong", ["recipient.key", "recipient.pub", "satellite.pub"])
 def test_wrong_kind_for_signing(wrong: str, place: Place) -> None:
     (place.keys / wrong).chmod(0o600)
-    assert_error(place.protect("--sign", place.key(wrong)), 204, wrong)
+    assert_error(place.protect("--sign", place.key(wrong)), 206, wrong)
     place.assert_nothing_marked()
 
 
@@ -180,14 +180,14 @@ def test_wrong_kind_for_signing(wrong: str, place: Place) -> None:
 def test_wrong_kind_for_recovery(wrong: str, place: Place) -> None:
     (place.keys / wrong).chmod(0o600)
     assert place.protect().status == 0
-    assert_error(place.recover(key=wrong), 204, wrong)
+    assert_error(place.recover(key=wrong), 206, wrong)
     assert not place.folder.exists()
 
 
 @pytest.mark.parametrize("wrong", ["recipient.pub", "satellite.key", "recipient.key"])
 def test_wrong_kind_for_verifying(wrong: str, place: Place) -> None:
     assert place.protect("--sign", place.key("satellite.key")).status == 0
-    assert_error(place.recover("--satellite", place.key(wrong)), 204, wrong)
+    assert_error(place.recover("--satellite", place.key(wrong)), 206, wrong)
     assert not place.folder.exists()
 
 

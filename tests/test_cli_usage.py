@@ -139,7 +139,7 @@ def test_a_signed_report(place: Place) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_capacity_for_machines(profile: str, place: Place) -> None:
     done = call("onboard", "capacity", place.image, "--json", "--profile", profile)
-    assert set(done.json) == {"scheme", "profile", "private_bytes", "hidden_bits"}
+    assert set(done.json) == {"scheme", "profile", "private_bytes", "hidden_bits", "fits"}
     assert 0 < 8 * done.json["private_bytes"] < done.json["hidden_bits"]
     plain = call("onboard", "capacity", place.image, "--profile", profile).out.decode()
     assert plain.startswith(f"{done.json['private_bytes']} private bytes")

@@ -19,6 +19,12 @@ _TAGS: dict[type[Key], str] = {
     SigningKey: "occulta-satellite-key-1",
     VerifyingKey: "occulta-satellite-pub-1",
 }
+_NAMES: dict[type[Key], str] = {
+    PrivateKey: "recipient's private key (recipient.key)",
+    PublicKey: "recipient's public key (recipient.pub)",
+    SigningKey: "satellite's private key (satellite.key)",
+    VerifyingKey: "satellite's public key (satellite.pub)",
+}
 _SECRET = (PrivateKey, SigningKey)
 _MAX_SIZE = 256
 
@@ -38,11 +44,16 @@ def read_key(path: str, kind: type[K]) -> K:
         raise OccultaError(
             Reason.KEY_UNREADABLE, f"cannot read the key {path}: {error.strerror}"
         ) from None
+    words = content.decode("ascii", "replace").split()
+    found = next((named for named, tag in _TAGS.items() if words[:1] == [tag]), None)
+    if found is None or len(words) != 2:
+        raise OccultaError(Reason.KEY_MALFORMED, f"{path} is not a key file")
+    if found is not kind:
+        raise OccultaError(
+            Reason.KEY_KIND, f"{path} is a {_NAMES[found]}, and a {_NAMES[kind]} is needed"
+        )
     if issubclass(kind, _SECRET) and stat.S_IMODE(mode) & 0o077:
         raise OccultaError(Reason.KEY_PERMISSIONS, f"others may read the key {path}")
-    words = content.decode("ascii", "replace").split()
-    if len(words) != 2 or words[0] != _TAGS[kind]:
-        raise OccultaError(Reason.KEY_MALFORMED, f"{path} is not a {_TAGS[kind]} file")
     try:
         return kind(bytes.fromhex(words[1]))
     except ValueError:

@@ -48,6 +48,8 @@ class Capacity:
     hidden_bits: int
     side_bits: int
     private_bytes: int
+    fits: bool
+    """False if not even an empty private file fits."""
 
 
 class CapacityMeter:
@@ -77,7 +79,8 @@ class CapacityMeter:
         room = (marker.hidden_bits - marker.side_bits) // 8
         last = (marker.hidden_bits - before) // 8
         room = room - header_size(self._recipients) - conclusion if last > conclusion else 0
-        return Capacity(marker.hidden_bits, marker.side_bits, largest_private(room))
+        fits = room >= sealed_size(0)
+        return Capacity(marker.hidden_bits, marker.side_bits, largest_private(room), fits)
 
 
 def largest_private(room: int) -> int:
