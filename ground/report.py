@@ -33,7 +33,7 @@ class Report:
         self.signed = bool(found.conclusion.signature)
         self.product_id = found.opened.unsealer.context.product_id.hex()
         self.private_bytes = found.opened.private_bytes
-        self.private_sha256 = found.opened.private_digest.hex()
+        self.private_sha256 = found.opened.unsealer.private_digest.hex()
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

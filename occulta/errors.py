@@ -31,7 +31,6 @@ class Reason(IntEnum):
     """
 
     USAGE = 200
-    SAME_FILE = 201
     KEY_UNREADABLE = 202
     KEY_PERMISSIONS = 203
     KEY_MALFORMED = 204
@@ -63,7 +62,6 @@ class Reason(IntEnum):
     DNL_TOO_FAR = 322
     STRAY_MARKER = 323
     NO_SCAN = 324
-    UNSEEN_SYMBOL = 325
     NO_ESCAPE_CODE = 326
     NOTHING_HIDDEN = 327
     BAD_HIDDEN_DATA = 328
@@ -93,7 +91,6 @@ class Reason(IntEnum):
 
 _HINTS: dict[Reason, str] = {
     Reason.USAGE: "see --help for the exact form of the command",
-    Reason.SAME_FILE: "give the output another name than the input",
     Reason.KEY_UNREADABLE: "check the path; keygen DIR makes a new key pair",
     Reason.KEY_PERMISSIONS: "run: chmod 600 on the key file, and ask who has read it",
     Reason.KEY_MALFORMED: "the file must be one written by keygen, unchanged",
@@ -124,7 +121,6 @@ _HINTS: dict[Reason, str] = {
     Reason.DNL_TOO_FAR: "the height (DNL) comes later than the look-ahead: re-encode the picture",
     Reason.STRAY_MARKER: "a marker stands where none belongs: the file is damaged",
     Reason.NO_SCAN: "the file holds no picture data",
-    Reason.UNSEEN_SYMBOL: "the entropy-coded data is damaged: fetch the file again",
     Reason.NO_ESCAPE_CODE: "the file's own table lacks a code that `paper` needs; use exact",
     Reason.NOTHING_HIDDEN: "the file was not marked, or its hidden data was stripped on the way",
     Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",

@@ -19,6 +19,8 @@ class Limits:
     max_scans: int = 128
     max_header_bytes: int = 8 << 20
     """Segments (APPn, ICC and the like) between two scans, together."""
+    max_segments: int = 4_096
+    """Segments between two scans."""
     max_fill_bytes: int = 255
     max_padding_exceptions: int = 4_096
     hold_back: int = 1 << 20

@@ -18,13 +18,14 @@ from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible.exact import ExactMarker
 from occulta.schemes.reversible.exact_recover import ExactRestorer
 from occulta.schemes.reversible.hidden import (
+    SCHEME,
     HiddenSource,
     ReplaySource,
     SealedSource,
     declare,
     declared,
 )
-from occulta.schemes.reversible.mark import EXACT, PAPER, SCHEME, Marker
+from occulta.schemes.reversible.mark import EXACT, PAPER, Marker
 from occulta.schemes.reversible.paper import PaperMarker
 from occulta.schemes.reversible.recover import PaperRestorer, Patcher, Restorer
 

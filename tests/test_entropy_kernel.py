@@ -114,7 +114,10 @@ BLOCKS_ACROSS = 4
 
 
 def scan_of(count: int) -> Scan:
-    return Scan(((0, 4),), count, 0, 63, False, False, ((0, 0), (1, 0)))
+    """Two blocks an MCU, two MCUs a row; the second block often lies beyond the picture."""
+    return Scan(
+        ((0, 4), (0, 4)), count // 2, 0, 63, False, False, ((0, 0), (1, 0)), 2, (0, 3)
+    )
 
 
 def entropy_of(seed: int, count: int, last: int, spread: int, tables: Tables) -> bytes:
@@ -138,7 +141,7 @@ def called(kernel: ModuleType, loop: str, mode: int, scan: Scan, source: bytes, 
         tails = TailTables()
         for (kind, slot), table in chosen.items():
             tails.set_slot(kind, slot, table)
-        built = (tails.fast, tails.entries, tails.bounds, tails.tails)
+        built = (tails.fast, tails.entries, tails.bounds, tails.tails, run.edges)
     else:
         make = survey_tables if mode == layout.SURVEY else identity_tables
         made = make(chosen, scan)

@@ -56,6 +56,26 @@ def test_blocks_of_a_scan(
     assert scan.total_blocks == mcus * blocks
 
 
+@pytest.mark.parametrize(("size", "samplings", "edges"), [
+    ((16, 16), (0x22, 0x11, 0x11), (0, 0, 0, 0, 0, 0)),
+    ((17, 16), (0x22, 0x11, 0x11), (0, 1, 0, 1, 0, 0)),
+    ((16, 24), (0x22, 0x11, 0x11), (0, 0, 2, 2, 0, 0)),
+    ((8, 8), (0x22, 0x11, 0x11), (0, 1, 2, 3, 0, 0)),
+    ((33, 8), (0x41, 0x21), (0, 1, 1, 1, 0, 1)),
+    ((49, 8), (0x41, 0x31), (0, 0, 0, 1, 0, 0, 1)),
+])
+def test_blocks_beyond_the_picture(
+    size: tuple[int, int], samplings: tuple[int, ...], edges: tuple[int, ...]
+) -> None:
+    """Blocks that only fill up the last MCU of a row (1) or the last row of MCUs (2)."""
+    chosen = range(1, len(samplings) + 1)
+    scan = parse_scan(scan_body(*chosen), frame(*size, *samplings), DEFAULT_LIMITS)
+    assert scan.edges == edges
+    assert scan.mcus_per_row == -(-size[0] // (8 * max(s >> 4 for s in samplings)))
+    alone = parse_scan(scan_body(1), frame(*size, *samplings), DEFAULT_LIMITS)
+    assert alone.edges == (0,)
+
+
 def test_tables_of_a_scan() -> None:
     colour = frame(8, 8, 0x11, 0x11, 0x11)
     scan = parse_scan(scan_body(1, 2, 3), colour, DEFAULT_LIMITS)

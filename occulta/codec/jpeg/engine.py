@@ -25,6 +25,8 @@ OUTPUT_SIZE = 1 << 17
 MARGIN = 4096
 """Bytes beyond a limit that must be there: a block, a restart marker, the kernel's read-ahead."""
 _ENDS_SIZE = 4096
+_MAX_TAIL = 512
+"""Bytes of restart markers that may stand behind the last MCU of a scan."""
 
 Destination = tuple[int, int]
 """(class, destination) of a Huffman table."""
@@ -291,7 +293,9 @@ class StreamEngine:
 
     def _copy_tail(self, item: Item) -> None:
         """Behind the last MCU only restart markers may stand; keep them."""
-        end = item_end(item)
+        end = self.buffer.fed if item.end is None else item.end
+        if end - self.buffer.base > _MAX_TAIL:
+            raise OccultaError(Reason.EXTRANEOUS_DATA, "extraneous bytes behind the last block")
         rest = self.buffer.copy(self.buffer.base, end)
         stray = bytes(rest).replace(b"\xff", b"")
         if rest and (rest[0] != 0xFF or not all(markers.is_restart(code) for code in stray)):

@@ -15,7 +15,7 @@ from occulta.codec.jpeg import markers
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
 
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class ItemKind(Enum):
@@ -53,6 +53,7 @@ class JpegBuffer:
         self._in_scan = False
         self._ended = False
         self._scans = 0
+        self._segments = 0
 
     @classmethod
     def of_scan(cls, limits: Limits, data: bytes, complete: bool) -> JpegBuffer:
@@ -117,9 +118,10 @@ class JpegBuffer:
         start = self._at - self.base
         match = None if self._is_plain(start) else _SCAN_END.search(self._data, start)
         if match is None:
-            self._at = self.fed - self._trailing_fill(start)
+            self._at = self.fed - self._fill_before(len(self._data), start)
             return False
-        self._at = self.items[-1].end = self.base + match.start()
+        end = match.start()
+        self._at = self.items[-1].end = self.base + end - self._fill_before(end, start)
         self._in_scan = False
         return True
 
@@ -127,11 +129,11 @@ class JpegBuffer:
         """True if every FF from `start` on is a stuffed one: by far the quickest thing to ask."""
         return self._data.count(b"\xff", start) == self._data.count(b"\xff\x00", start)
 
-    def _trailing_fill(self, start: int) -> int:
-        """How many FF the buffer ends with: they may begin a marker."""
-        end = len(self._data)
+    def _fill_before(self, end: int, start: int) -> int:
+        """How many FF stand before `end`: fill bytes of a marker, as many as one may have."""
         at = end
-        while at > start and self._data[at - 1] == 0xFF:
+        first = max(start, end - self._limits.max_fill_bytes - 1)
+        while at > first and self._data[at - 1] == 0xFF:
             at -= 1
         return end - at
 
@@ -174,11 +176,15 @@ class JpegBuffer:
     def _add_segment(self, code: int, start: int, body: int, end: int) -> None:
         if markers.is_restart(code) or (code == markers.SOI and start + self.base > 0):
             raise OccultaError(Reason.STRAY_MARKER, f"marker FF{code:02X} out of place")
+        self._segments += 1
+        if self._segments > self._limits.max_segments:
+            raise OccultaError(Reason.LIMIT_SEGMENT, f"over {self._segments - 1} header segments")
         base = self.base
         self.items.append(Item(ItemKind.SEGMENT, start + base, end + base, code, body + base))
         self._at = end + base
         if code == markers.SOS:
             self._scans += 1
+            self._segments = 0
             if self._scans > self._limits.max_scans:
                 raise OccultaError(Reason.LIMIT_SCANS, f"more than {self._scans - 1} scans")
             self._in_scan = True

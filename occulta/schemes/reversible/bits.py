@@ -10,20 +10,22 @@ Parsing = Generator[int, bytes, T]
 """A parser: yields the number of bytes it wants, is sent exactly these, returns its result."""
 
 
+_SLACK = 2
+"""Bytes of zeros behind the queue: the kernel reads two bytes at a time."""
+
+
 class BitQueue:
     """Bytes to be carried, read bit by bit by the kernel."""
 
-    _SLACK = b"\0\0"  # the kernel reads two bytes at a time
-
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._data = bytearray(_SLACK)
         self.position = 0
         self.taken = 0
 
     @property
     def available(self) -> int:
         """Bits not read yet."""
-        return 8 * len(self._data) - self.position
+        return 8 * (len(self._data) - _SLACK) - self.position
 
     @property
     def end(self) -> int:
@@ -32,29 +34,24 @@ class BitQueue:
 
     def append(self, data: bytes) -> None:
         """Add whole bytes at the end."""
-        self._data += data
+        at = len(self._data) - _SLACK
+        self._data[at:at] = data
 
     def prepend(self, data: bytes) -> None:
-        """Put whole bytes before the next bit."""
-        rest = self.available
-        value = int.from_bytes(self._data, "big") & ((1 << rest) - 1)
-        padding = -rest % 8
-        body = (value << padding).to_bytes((rest + 7) // 8, "big")
-        # The front bytes are shifted so that the queue still ends on a byte's end.
-        whole = int.from_bytes(data + body, "big") >> padding
-        size = len(data) + len(body)
-        self._data = bytearray(whole.to_bytes(size, "big"))
-        self.position = padding
+        """Put whole bytes before the next bit; the queue stays aligned at its end."""
+        kept = 8 - self.position  # bits of the first byte that are still to be read
+        value = int.from_bytes(data, "big") << kept | self._data[0] & ((1 << kept) - 1)
+        self._data[:1] = value.to_bytes(len(data) + 1, "big")
 
     def cut(self, most: int) -> None:
         """Drop whole bytes from the end: at most `most`, and none that is partly read."""
         drop = min(most, self.available // 8)
-        if drop:
-            del self._data[-drop:]
+        end = len(self._data) - _SLACK
+        del self._data[end - drop : end]
 
     def buffer(self) -> bytearray:
         """What the kernel reads, from bit `position` on."""
-        return self._data + self._SLACK
+        return self._data
 
     def advance(self, position: int) -> None:
         """The kernel has read up to bit `position` of the buffer."""

@@ -32,13 +32,7 @@ class EndlessSource:
 
     def conclusion_size(self, notes_size: int) -> int:
         """Bytes of a signed conclusion to one recipient."""
-        return conclusion_size(1, notes_size)
-
-
-def conclusion_size(recipients: int, notes_size: int) -> int:
-    """Bytes of control byte and signed conclusion."""
-    named = crypto.FINGERPRINT_SIZE * recipients
-    return 1 + 2 + 32 + 2 + crypto.SIGNATURE_SIZE + named + notes_size + crypto.TAG_SIZE
+        return 1 + crypto.conclusion_size(1, True, notes_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class CapacityMeter:
         except OccultaError as error:
             if error.reason not in (Reason.DOES_NOT_FIT, Reason.NO_CARRIERS):
                 raise
-        conclusion = conclusion_size(self._recipients, marker.notes_size)
+        conclusion = 1 + crypto.conclusion_size(self._recipients, True, marker.notes_size)
         room = (marker.hidden_bits - marker.side_bits) // 8
         last = (marker.hidden_bits - before) // 8
         room = room - header_size(self._recipients) - conclusion if last > conclusion else 0

@@ -12,13 +12,14 @@ restoration in one pass and the sealed stream are added here.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg import markers
 from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, Destination, ScanRun, item_end
 from occulta.codec.jpeg.headers import Scan
-from occulta.codec.jpeg.huffman import ANNEX_K, HuffmanTable, dht_segment, parse_dht
+from occulta.codec.jpeg.huffman import HuffmanTable, dht_segment, parse_dht
 from occulta.codec.jpeg.structure import Item, ItemKind, JpegBuffer
 from occulta.codec.jpeg.survey import ScanSurvey, Survey
 from occulta.codec.jpeg.tables import TranscodeTables
@@ -68,14 +69,13 @@ class ExactMarker(Marker):
         self._tables = TranscodeTables()
         self._idle_bytes = 0
         self._side_end = 0
-        self._planned: list[list[TablePlan]] | None = None
-        self._rest_begun = 0
+        self._planned: deque[list[TablePlan]] | None = None
+        """Plans of the scans that have not begun, once the whole file is in view."""
 
     # Scans.
 
     def begin_scan(self, group: list[Item], scan: Scan) -> ScanRun:
         run = ScanRun(scan, self.interval, self.mode, self.limits)
-        self._refuse_marked(scan)
         plans = self._plan_scan(group, scan)
         if plans:
             self._begin_carrying(group, scan, plans)
@@ -84,10 +84,6 @@ class ExactMarker(Marker):
         self._own_before = dict(self.tables)
         run.state[layout.HIDDEN_POS] = self._queue.position
         return run
-
-    def _refuse_marked(self, scan: Scan) -> None:
-        if any(self.tables[d].has_repeats for d in scan.tables):
-            raise OccultaError(Reason.ALREADY_MARKED, "the picture's tables repeat symbols")
 
     def _begin_plain(self, group: list[Item], scan: Scan, run: ScanRun) -> None:
         run.raw = scan.refinement
@@ -106,6 +102,7 @@ class ExactMarker(Marker):
 
     def _begin_carrying(self, group: list[Item], scan: Scan, plans: list[TablePlan]) -> None:
         side = encode_side(self._dropped(group, plans))
+        self._drop_idle()  # what follows must not be taken for idle bytes later
         self._queue.prepend(side)
         self._side_end = self._queue.taken + 8 * len(side)
         self.side_bits += 8 * len(side)
@@ -137,9 +134,9 @@ class ExactMarker(Marker):
     def _dropped_table(
         self, kind: int, destination: int, table: HuffmanTable, derived: set[Destination]
     ) -> DroppedTable:
-        for origin in (Origin.ANNEX_K_0, Origin.ANNEX_K_1):
-            if table == ANNEX_K[kind, int(origin)]:
-                return DroppedTable(kind, destination, origin, table)
+        origin = origin_of(table, kind)
+        if origin in (Origin.ANNEX_K_0, Origin.ANNEX_K_1):
+            return DroppedTable(kind, destination, origin, table)
         if (kind, destination) in derived and self.tables[kind, destination] == table:
             return DroppedTable(kind, destination, Origin.DERIVED, None)
         return DroppedTable(kind, destination, Origin.LITERAL, table)
@@ -148,13 +145,10 @@ class ExactMarker(Marker):
 
     def _plan_scan(self, group: list[Item], scan: Scan) -> list[TablePlan]:
         """The plans of a scan's tables; none if the scan shall carry nothing."""
-        if scan.refinement or not scan.tables:
-            self._rest_begun += self._planned is not None
-            return []
         if self._planned is not None:
-            plans = self._planned[self._rest_begun]
-            self._rest_begun += 1
-            return plans
+            return self._planned.popleft()
+        if scan.refinement or not scan.tables:
+            return []
         survey, share, complete = self._look_ahead(item_end(group[-1]), scan)
         plans = [plan_lengths(use) for use in _uses(survey, share, complete)]
         side = len(encode_side(self._dropped(group, plans)))
@@ -167,7 +161,8 @@ class ExactMarker(Marker):
     def _look_ahead(self, start: int, scan: Scan) -> tuple[ScanSurvey, float, bool]:
         """Count symbols up to `hold_back` bytes ahead; (counts, share of the scan, all of it)."""
         item = next(i for i in self.buffer.items if i.kind is ItemKind.SCAN)
-        end = start + self.limits.hold_back
+        # A scan's end is known once its marker was fed: look no further than it surely was.
+        end = start + self.limits.hold_back - self.limits.max_fill_bytes - 2
         complete = item.end is not None and item.end <= end
         counter = Survey(self.limits, self.kernel_choice)
         counter.frame, counter.interval, counter.tables = self.frame, self.interval, self.tables
@@ -176,7 +171,7 @@ class ExactMarker(Marker):
             self.limits, self.buffer.copy(start, stop), complete
         )
         counter.run = counter.begin_scan([], scan)
-        counter.advance(NO_LIMIT if complete else self.limits.hold_back - MARGIN)
+        counter.advance(NO_LIMIT if complete else end - start - MARGIN)
         survey = counter.scans[0]
         if counter.run is not None:
             survey.blocks = counter.run.blocks_done
@@ -205,7 +200,7 @@ class ExactMarker(Marker):
         if self.run is not None:
             missing -= self._capacity_of(scans[0])
             begun = 1
-        self._planned = self._plan_rest(scans[begun:], missing)
+        self._planned = deque(self._plan_rest(scans[begun:], missing))
 
     def _capacity_of(self, survey: ScanSurvey) -> int:
         """Hidden bits that the rest of the scan under way can still carry, at the least."""
@@ -255,8 +250,8 @@ class ExactMarker(Marker):
             raise OccultaError(Reason.DOES_NOT_FIT, "a scan cannot carry what tells its tables")
 
     def _drop_idle(self) -> None:
-        if self._idle_bytes:
-            self._queue.cut(self._idle_bytes)
+        self._queue.cut(self._idle_bytes)
+        self._idle_bytes = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +295,7 @@ def _side_bound(survey: ScanSurvey) -> int:
     for segment in survey.defined:
         size += 4 + len(segment)
         for kind, destination, table in segment:
-            origin = origin_of(table)
+            origin = origin_of(table, kind)
             used = (kind, destination) in survey.scan.tables
             if origin is Origin.LITERAL or (origin is Origin.DERIVED and not used):
                 size += len(table.to_bytes())

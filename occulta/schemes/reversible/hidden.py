@@ -8,7 +8,6 @@ The conclusion comes in the last stretch of the file, when the digest of the who
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +16,8 @@ from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.reversible.bits import Parsing
 
+SCHEME = 1
+"""Number of the scheme in sealed headers."""
 IDLE = b"\x00"
 CONCLUDE = b"\x01"
 ReadPrivate = Callable[[int], bytes]
@@ -180,7 +181,6 @@ class Opened:
     idle: int = 0
     conclusion: crypto.Conclusion | None = None
     conclusion_frame: bytes = b""
-    private_digest: bytes = b""
 
 
 class HiddenReader:
@@ -209,7 +209,6 @@ class HiddenReader:
         header += yield crypto.STANZA_SIZE * header[-1]
         self._record(header)
         self.opened = opened = Opened(crypto.Unsealer(header, self._key))
-        digest = hashlib.sha256()
         while not opened.data_complete:
             head = yield 2
             size = (head[0] & 0x7F) << 8 | head[1]
@@ -219,10 +218,8 @@ class HiddenReader:
             plaintext = opened.unsealer.data(sealed, head[0] > 0x7F)
             self._record(head + sealed)
             self._write(plaintext)
-            digest.update(plaintext)
             opened.private_bytes += size
             opened.data_complete = head[0] > 0x7F
-        opened.private_digest = digest.digest()
         yield from self._parse_conclusion(opened)
         return opened
 
@@ -245,5 +242,7 @@ class HiddenReader:
         self.recognised = True
         if header[:2] != crypto.MAGIC or not 1 <= header[-1] <= crypto.MAX_RECIPIENTS:
             raise OccultaError(Reason.BAD_HIDDEN_DATA, "hidden data of an unknown version")
-        if header[3] != self._profile:
-            raise OccultaError(Reason.BAD_HIDDEN_DATA, "the hidden data names another profile")
+        if header[2] != SCHEME or header[3] != self._profile:
+            raise OccultaError(
+                Reason.BAD_HIDDEN_DATA, "the hidden data names another scheme or profile"
+            )

@@ -6,6 +6,8 @@ import hashlib
 
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, ScanRun, StreamEngine
+from occulta.codec.jpeg.huffman import HuffmanTable
+from occulta.codec.jpeg.structure import Item
 from occulta.codec.jpeg.survey import Survey
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
@@ -13,10 +15,10 @@ from occulta.schemes.reversible.bits import BitQueue
 from occulta.schemes.reversible.hidden import HiddenSource
 from occulta.schemes.reversible.padding import PaddingLog
 
-SCHEME = 1
 EXACT = 1
 PAPER = 2
-_MAX_DRAINED = 8 << 20
+_MAX_DRAINED = 4 << 20
+"""More than a last stretch can carry: a block of some bytes takes two symbols, 14 bits."""
 
 
 class Marker(StreamEngine):
@@ -103,6 +105,10 @@ class Marker(StreamEngine):
         """Queue all frames and the conclusion, as far as they can possibly fit."""
         while self._queue.available < 8 * _MAX_DRAINED and self._refill():
             pass
+
+    def table_defined(self, item: Item, tables: list[tuple[int, int, HuffmanTable]]) -> None:
+        if any(table.has_repeats for _, _, table in tables):
+            raise OccultaError(Reason.ALREADY_MARKED, "the picture's tables repeat symbols")
 
     def segment_ended(self, record: int, base: int) -> None:
         self._paddings.add(record >> 8 & 255, record & 255)

@@ -39,8 +39,6 @@ def tail_tables(engine: StreamEngine, scan: Scan) -> TailTables:
     tables = TailTables()
     for kind, destination in scan.tables:
         table = engine.tables[kind, destination]
-        if table.has_repeats:
-            raise OccultaError(Reason.ALREADY_MARKED, "the picture's tables repeat symbols")
         if kind == AC and any(symbol in _OTHER_ENDS for symbol in table.symbols):
             raise OccultaError(
                 Reason.BAD_HUFFMAN_TABLE, "a table has more than one way to end a block"

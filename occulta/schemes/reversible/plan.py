@@ -24,6 +24,7 @@ MAX_CODES = 255
 """One less than a table may have: no length then has more codes than its count can say."""
 MAX_HIDDEN_BITS = 8
 """Most bits one choice carries."""
+NEVER = 1 << 62
 _DHT_BITS = 8
 _SCALE = 64
 
@@ -97,11 +98,11 @@ class TablePlan:
         return coded
 
 
-def origin_of(table: HuffmanTable) -> Origin:
-    """The cheapest way to tell a recovery what a table was."""
-    for (_, destination), annex in ANNEX_K.items():
-        if table == annex:
-            return Origin(destination)
+def origin_of(table: HuffmanTable, kind: int) -> Origin:
+    """The cheapest way to tell a recovery what a table of class `kind` was."""
+    for origin in (Origin.ANNEX_K_0, Origin.ANNEX_K_1):
+        if table == ANNEX_K[kind, int(origin)]:
+            return origin
     return Origin.DERIVED if is_derivable(table) else Origin.LITERAL
 
 
@@ -117,7 +118,7 @@ def is_derivable(table: HuffmanTable) -> bool:
 
 def plan_lengths(use: TableUse) -> TablePlan:
     """Lengths for a table: optimal where the original is cheap to tell, else the original's."""
-    origin = origin_of(use.original)
+    origin = origin_of(use.original, use.destination[0])
     if origin is Origin.DERIVED:
         return TablePlan(use, origin, {s: length for s, _, length in use.original.codes})
     symbols = [s for s in use.original.symbols if use.counts[s] or not use.complete]
@@ -191,8 +192,6 @@ def spread(plans: list[TablePlan], needed: int | None) -> int:
         plans[step.plan].bits[step.symbol] = step.bits
     return sum(plan.capacity for plan in plans)
 
-
-NEVER = 1 << 62
 
 
 def _best_end(

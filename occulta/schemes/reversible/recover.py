@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from occulta.codec import crypto
@@ -37,10 +37,30 @@ class Patch:
     clear: int
 
 
+class Patches:
+    """The patches of a restored file, in order; false if there are none for sure."""
+
+    def __init__(self, notes: PaddingNotes, ends: array[int]) -> None:
+        self._notes = notes
+        self._ends = ends
+
+    def __bool__(self) -> bool:
+        return not self._notes.ones or bool(self._notes.exceptions)
+
+    def __iter__(self) -> Iterator[Patch]:
+        """Where padding of ones was written and something else belongs."""
+        for ordinal, end in enumerate(self._ends):
+            offset, bits = end >> 8, end & 255
+            ones = (1 << bits) - 1
+            value = self._notes.value(ordinal, bits)
+            if value != ones:
+                yield Patch(offset, ones ^ value)
+
+
 class Patcher:
     """Applies patches to a file in chunks."""
 
-    def __init__(self, patches: list[Patch]) -> None:
+    def __init__(self, patches: Iterable[Patch]) -> None:
         self._patches = iter(patches)
         self._next = next(self._patches, None)
         self._offset = 0
@@ -74,7 +94,7 @@ class Recovered:
     profile: int
     opened: Opened
     conclusion: crypto.Conclusion
-    patches: list[Patch] = field(default_factory=list)
+    patches: Patches
 
 
 class Restorer(StreamEngine):
@@ -117,7 +137,7 @@ class Restorer(StreamEngine):
             raise OccultaError(Reason.NOTHING_HIDDEN, "the picture carries no hidden data")
         if opened.conclusion is None:
             raise OccultaError(Reason.PRIVATE_DATA_INCOMPLETE, "the hidden data ends early")
-        patches = self._patches(PaddingNotes.parse(opened.conclusion.notes))
+        patches = Patches(PaddingNotes.parse(opened.conclusion.notes), self._ends)
         self.recovered = Recovered(self.profile, opened, opened.conclusion, patches)
         return rest
 
@@ -142,19 +162,6 @@ class Restorer(StreamEngine):
 
     def segment_ended(self, record: int, base: int) -> None:
         self._ends.append((base + (record >> 24)) << 8 | record >> 16 & 255)
-
-    def _patches(self, notes: PaddingNotes) -> list[Patch]:
-        """Where padding of ones was written and something else belongs."""
-        patches: list[Patch] = []
-        if notes.ones and not notes.exceptions:
-            return patches
-        for ordinal, end in enumerate(self._ends):
-            offset, bits = end >> 8, end & 255
-            ones = (1 << bits) - 1
-            value = notes.value(ordinal, bits)
-            if value != ones:
-                patches.append(Patch(offset, ones ^ value))
-        return patches
 
 
 class PaperRestorer(Restorer):

@@ -20,6 +20,7 @@ from occulta.schemes.reversible.bits import Parsing
 from occulta.schemes.reversible.codes import choices_of
 from occulta.schemes.reversible.plan import Origin
 
+_MAX_BODY = 65_533
 _MALFORMED = "the hidden side information is malformed"
 
 
@@ -44,6 +45,8 @@ class DroppedSegment:
     def to_bytes(self) -> bytes:
         """The segment as it was; every table must be known."""
         tables = [(t.kind, t.destination, t.table) for t in self.tables if t.table is not None]
+        if sum(17 + len(table.symbols) for _, _, table in tables) > _MAX_BODY:
+            raise OccultaError(Reason.BAD_HIDDEN_DATA, _MALFORMED)
         return b"\xff" * self.fill + dht_segment(tables)
 
 

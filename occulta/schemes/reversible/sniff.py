@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from occulta.codec.jpeg import markers
 from occulta.codec.jpeg.huffman import parse_dht
-from occulta.codec.jpeg.structure import Item, ItemKind, JpegBuffer
+from occulta.codec.jpeg.structure import Item, JpegBuffer
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.schemes.reversible.mark import EXACT, PAPER
 
@@ -34,8 +34,7 @@ class ProfileSniffer:
             item = buffer.items.popleft()
             if item.marker == markers.DHT and self._repeats(item):
                 self.profile = EXACT
-        if buffer.items and buffer.items[0].kind is not ItemKind.SEGMENT:
-            buffer.forget_scanned()
+        buffer.forget_scanned()
 
     def _repeats(self, item: Item) -> bool:
         body = self._buffer.copy(item.body, item.end or 0)
