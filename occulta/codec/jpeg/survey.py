@@ -54,6 +54,7 @@ class Survey(StreamEngine):
 
     def __init__(self, limits: Limits, kernel: str | None = None) -> None:
         super().__init__(limits, kernel)
+        self._scratch = bytearray(layout.BLOCK_ROOM + 1)  # nothing is written
         self.scans: list[ScanSurvey] = []
         self.paddings: list[tuple[int, int]] = []
         """(bits, value) at the end of each segment."""
