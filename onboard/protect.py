@@ -136,11 +136,12 @@ def _mark(job: Job, size: int | None, effort: int) -> int:
             job.out.write(marked)
             written += len(marked)
             progress.add(len(chunk))
-        marked = marker.finish()
+        for marked in marker.finish_in_pieces():
+            job.out.write(marked)
+            written += len(marked)
     finally:
         progress.close()
-    job.out.write(marked)
-    return written + len(marked)
+    return written
 
 
 def _source(job: Job, size: int | None, effort: int) -> SealedSource:

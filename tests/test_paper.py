@@ -236,8 +236,8 @@ def test_other_ends_of_a_block_are_refused(other: int) -> None:
 
 
 def test_tables_of_other_destinations_do_not_matter() -> None:
-    """A table that no scan of the picture uses may be as odd as it likes."""
-    odd = HuffmanTable.from_lengths([(8, 0), (8, 0x10), (8, 2), (8, 2)])
+    """A table that no scan of the picture uses may have other ends of block."""
+    odd = HuffmanTable.from_lengths([(8, 0), (8, 0x10), (8, 2), (8, 3)])
     original = Picture([[[1] + [0] * 63 for _ in range(1500)]], ACROSS).to_jpeg()
     at = original.index(b"\xff\xc4")
     assert_round_trip(original[:at] + dht_segment([(1, 3, odd)]) + original[at:], SECRET, "paper")

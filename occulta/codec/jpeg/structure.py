@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from occulta.codec.jpeg import markers
@@ -16,6 +16,9 @@ from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
 
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+_DEAD = 1 << 18
+"""Processed bytes that are kept at most before the others move up."""
 
 
 class ItemKind(Enum):
@@ -46,9 +49,12 @@ class JpegBuffer:
     def __init__(self, limits: Limits) -> None:
         self.items: deque[Item] = deque()
         self.base = 0
+        """Absolute offset of the first byte that is not processed."""
         self.closed = False
         self._limits = limits
         self._data = bytearray()
+        self._origin = 0
+        """Absolute offset of the first byte that is still held."""
         self._at = 0
         self._in_scan = False
         self._ended = False
@@ -64,10 +70,20 @@ class JpegBuffer:
         buffer.items.append(Item(ItemKind.SCAN, 0, len(data) if complete else None))
         return buffer
 
+    def fork(self) -> JpegBuffer:
+        """A copy that can be used up while this one stays; for a closed buffer."""
+        other = JpegBuffer(self._limits)
+        other.items = deque(replace(item) for item in self.items)
+        other.base, other.closed = self.base, self.closed
+        other._origin = self._origin
+        other._at, other._ended = self._at, True
+        other._data += self._data
+        return other
+
     @property
     def fed(self) -> int:
         """Bytes fed so far (absolute end of the buffer)."""
-        return self.base + len(self._data)
+        return self._origin + len(self._data)
 
     def append(self, chunk: bytes) -> None:
         """Take more of the file and find what can be found; raises OccultaError."""
@@ -87,9 +103,19 @@ class JpegBuffer:
             raise OccultaError(Reason.TRUNCATED, "the file ends within a header")
 
     def discard(self, end: int) -> None:
-        """Forget everything before the absolute offset `end`."""
-        del self._data[: end - self.base]
+        """Forget everything before the absolute offset `end`.
+
+        The bytes are moved up now and then, within the same memory: growing and shrinking it
+        with every chunk would hold it twice.
+        """
         self.base = end
+        dead = end - self._origin
+        if dead >= _DEAD or dead == len(self._data):
+            kept = len(self._data) - dead
+            with memoryview(self._data) as view:
+                view[:kept] = view[dead:]
+            del self._data[kept:]
+            self._origin = end
 
     def forget_scanned(self) -> None:
         """Forget what has been looked through, for those who want the structure only."""
@@ -97,11 +123,11 @@ class JpegBuffer:
 
     def view(self, start: int, end: int) -> memoryview:
         """A view of [start, end); release it before feeding more."""
-        return memoryview(self._data)[start - self.base : end - self.base]
+        return memoryview(self._data)[start - self._origin : end - self._origin]
 
     def copy(self, start: int, end: int) -> bytes:
         """A copy of [start, end)."""
-        return bytes(self._data[start - self.base : end - self.base])
+        return bytes(self._data[start - self._origin : end - self._origin])
 
     def _find(self) -> None:
         while not self._ended:
@@ -115,13 +141,13 @@ class JpegBuffer:
             self._at = self.fed
 
     def _find_scan_end(self) -> bool:
-        start = self._at - self.base
+        start = self._at - self._origin
         match = None if self._is_plain(start) else _SCAN_END.search(self._data, start)
         if match is None:
             self._at = self.fed - self._fill_before(len(self._data), start)
             return False
         end = match.start()
-        self._at = self.items[-1].end = self.base + end - self._fill_before(end, start)
+        self._at = self.items[-1].end = self._origin + end - self._fill_before(end, start)
         self._in_scan = False
         return True
 
@@ -138,7 +164,7 @@ class JpegBuffer:
         return end - at
 
     def _find_segment(self) -> bool:
-        start = self._at - self.base
+        start = self._at - self._origin
         at = start
         size = len(self._data)
         while at < size and self._data[at] == 0xFF:
@@ -163,7 +189,7 @@ class JpegBuffer:
         return True
 
     def _check_marker(self, start: int, at: int, size: int) -> None:
-        first = self.base + start == 0
+        first = self._origin + start == 0
         reason = Reason.NOT_JPEG if first else Reason.EXTRANEOUS_DATA
         detail = "the input is not a JPEG file" if first else "no marker where one must stand"
         if at < size and (at == start or self._data[at] == 0):
@@ -174,12 +200,12 @@ class JpegBuffer:
             raise OccultaError(Reason.EXTRANEOUS_DATA, "too many fill bytes")
 
     def _add_segment(self, code: int, start: int, body: int, end: int) -> None:
-        if markers.is_restart(code) or (code == markers.SOI and start + self.base > 0):
+        if markers.is_restart(code) or (code == markers.SOI and start + self._origin > 0):
             raise OccultaError(Reason.STRAY_MARKER, f"marker FF{code:02X} out of place")
         self._segments += 1
         if self._segments > self._limits.max_segments:
             raise OccultaError(Reason.LIMIT_SEGMENT, f"over {self._segments - 1} header segments")
-        base = self.base
+        base = self._origin
         self.items.append(Item(ItemKind.SEGMENT, start + base, end + base, code, body + base))
         self._at = end + base
         if code == markers.SOS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from array import array
 from dataclasses import dataclass, field
 
@@ -65,7 +64,7 @@ class Survey(StreamEngine):
     def of_rest(cls, engine: StreamEngine) -> Survey:
         """Count what `engine` still has before it; the engine is left as it is."""
         survey = cls(engine.limits, engine.kernel_choice)
-        survey.buffer = copy.deepcopy(engine.buffer)
+        survey.buffer = engine.buffer.fork()
         survey.frame, survey.interval = engine.frame, engine.interval
         survey.tables = dict(engine.tables)
         if engine.run is not None:

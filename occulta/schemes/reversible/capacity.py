@@ -65,7 +65,8 @@ class CapacityMeter:
         marker = self._marker
         before = marker.hidden_bits
         try:
-            marker.finish()
+            for _ in marker.finish_in_pieces():
+                pass
         except OccultaError as error:
             if error.reason not in (Reason.DOES_NOT_FIT, Reason.NO_CARRIERS):
                 raise

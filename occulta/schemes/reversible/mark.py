@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, ScanRun, StreamEngine
@@ -67,6 +68,13 @@ class Marker(StreamEngine):
 
         Raises OccultaError: DOES_NOT_FIT or NO_CARRIERS_AT_END when not everything was carried.
         """
+        return b"".join(self.finish_in_pieces())
+
+    def finish_in_pieces(self) -> Iterator[bytes]:
+        """`finish`, without ever holding the whole last stretch twice.
+
+        What was yielded counts only if the end is reached without an error.
+        """
         self.buffer.close()
         survey = Survey.of_rest(self)
         if self.run is None and not self.scans_begun and not survey.scans:
@@ -74,9 +82,13 @@ class Marker(StreamEngine):
         self._notes = self._padding_notes(survey)
         self.notes_size = len(self._notes)
         self._prepare_rest(survey)
+        del survey
+        for limit in range(self.buffer.base, self.buffer.fed - MARGIN, self.limits.quantum):
+            self.advance(limit)
+            yield self.take_output()
         self.advance(NO_LIMIT)
         self._check_all_carried()
-        return self.take_output()
+        yield self.take_output()
 
     # What profiles decide.
 

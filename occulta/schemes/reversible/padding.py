@@ -7,6 +7,7 @@ conclusion whenever it was not the default of the file (all ones, or all zeros).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,8 +20,9 @@ class PaddingLog:
 
     most: int
     segments: int = 0
-    not_ones: list[tuple[int, int]] = field(default_factory=list)
-    not_zeros: list[tuple[int, int]] = field(default_factory=list)
+    not_ones: array[int] = field(default_factory=lambda: array("Q"))
+    """Ordinal << 8 | value."""
+    not_zeros: array[int] = field(default_factory=lambda: array("Q"))
 
     def add(self, bits: int, value: int) -> None:
         """The next segment ended with `bits` padding bits of this value."""
@@ -28,7 +30,7 @@ class PaddingLog:
         self.segments += 1
         for listed, default in ((self.not_ones, (1 << bits) - 1), (self.not_zeros, 0)):
             if value != default and len(listed) <= self.most:
-                listed.append((ordinal, value))
+                listed.append(ordinal << 8 | value)
 
     def notes(self) -> bytes:
         """The default and its exceptions; raises OccultaError(ODD_PADDING)."""
@@ -41,10 +43,11 @@ class PaddingLog:
         return b""
 
 
-def _encode(listed: Iterable[tuple[int, int]]) -> bytes:
+def _encode(listed: Iterable[int]) -> bytes:
     out = bytearray()
     previous = 0
-    for ordinal, value in listed:
+    for entry in listed:
+        ordinal, value = entry >> 8, entry & 255
         gap = ordinal - previous
         previous = ordinal
         while gap > 127:
