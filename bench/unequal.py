@@ -74,7 +74,9 @@ def best(tables: list[list[int]], names: list[str]) -> float:
 def _cost(
     tables: list[list[int]], splits: dict[tuple[int, int], tuple[int, ...]]
 ) -> float | None:
-    carried: float = sum(tables[t][s] * p / float(1 << p) for (t, s), leaves in splits.items() for p in leaves)
+    carried: float = sum(
+        tables[t][s] * p / (1 << p) for (t, s), leaves in splits.items() for p in leaves
+    )
     if carried > NEEDED:
         return None
     codes = sum(len(leaves) - 1 for leaves in splits.values())
