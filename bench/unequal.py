@@ -49,12 +49,12 @@ def code_bits(weights: list[float]) -> float:
     return total
 
 
-def survey_of(jpeg: bytes) -> ScanSurvey:
-    """Symbol counts of a picture of one scan."""
+def survey_of(jpeg: bytes, limit: int) -> ScanSurvey:
+    """Symbol counts of a picture of one scan, as far as the byte `limit`."""
     survey = Survey(DEFAULT_LIMITS)
     survey.buffer.append(jpeg)
     survey.buffer.close()
-    survey.advance(NO_LIMIT)
+    survey.advance(limit)
     return survey.scans[0]
 
 
@@ -98,7 +98,7 @@ def main() -> None:
     for quality in QUALITIES:
         found = []
         for path in paths:
-            survey = survey_of(gray_jpeg(Image.open(path), quality))
+            survey = survey_of(gray_jpeg(Image.open(path), quality), NO_LIMIT)
             tables = [survey.counts(destination) for destination in survey.scan.tables]
             found.append((best(tables, _EQUAL) / NEEDED, best(tables, list(SPLITS)) / NEEDED))
         equal, unequal = (fmean(column) for column in zip(*found, strict=True))
