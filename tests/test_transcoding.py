@@ -39,6 +39,18 @@ def test_private_data_survives_with_paper(kind: str, options: list[str]) -> None
     assert b"".join(pieces) == SECRET
 
 
+@pytest.mark.parametrize("kind", ["gray", "ycc444", "odd_size"])
+@pytest.mark.parametrize("way", [[[]], [["-progressive"], []]], ids=["once", "there and back"])
+def test_all_comes_back_where_the_codes_do(kind: str, way: list[list[str]]) -> None:
+    """Of an original as jpegtran writes it, with the standard tables."""
+    original = transcoded(sample(kind, 7, 488, 400), [])
+    received = mark(original, SECRET, "paper")
+    for options in way:
+        received = transcoded(received, options)
+    back = recover(received, "paper")
+    assert (back.original, back.private) == (original, SECRET)
+
+
 @pytest.mark.parametrize("options", [["-optimize"], ["-restart", "5"]])
 def test_a_picture_that_was_coded_otherwise_does_not_verify(options: list[str]) -> None:
     marked = mark(sample("ycc444", 7, 488, 400), SECRET, "paper")
