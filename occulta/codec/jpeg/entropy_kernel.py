@@ -107,15 +107,28 @@ def _end_segment(state: cython.ulonglong[::1], params: cython.longlong[::1],
     opos: cython.Py_ssize_t = state[OUT_POS]
     oacc: cython.ulonglong = state[OUT_ACC]
     on: cython.int = cython.cast(cython.int, state[OUT_BITS])
+    acc: cython.ulonglong = state[ACC]
     nbits: cython.int = cython.cast(cython.int, state[NBITS])
     value: cython.ulonglong
+    b: cython.int
     pad: cython.int
     fill: cython.longlong = 0
+    # The padding's byte may not have been read yet; stop at the marker, not past it.
+    while nbits < 8 and pos < end:
+        b = src[pos]
+        if b == 255:
+            if pos + 1 >= end or src[pos + 1] != 0:
+                break
+            pos += 2
+        else:
+            pos += 1
+        acc |= cython.cast(cython.ulonglong, b) << (56 - nbits)
+        nbits += 8
     if nbits > 7:
         return EXTRANEOUS
     if pos < end and (src[pos] != 255 or (pos + 1 < end and src[pos + 1] == 0)):
         return EXTRANEOUS
-    value = (state[ACC] >> 1) >> (63 - nbits)
+    value = (acc >> 1) >> (63 - nbits)
     oacc &= (cython.cast(cython.ulonglong, 1) << on) - 1  # above `on` there may be anything
     pad = (8 - (on & 7)) & 7
     if params[MODE] != SURVEY:
@@ -127,6 +140,7 @@ def _end_segment(state: cython.ulonglong[::1], params: cython.longlong[::1],
     if params[MODE] != SURVEY and pad:
         oacc = ((oacc & ((1 << (on & 7)) - 1)) << pad) | ((1 << pad) - 1)
         opos = _flush(out, opos, oacc, 8)
+    state[POS] = pos
     state[ACC] = 0
     state[NBITS] = 0
     state[OUT_ACC] = 0
@@ -222,19 +236,6 @@ def transcode(state: cython.ulonglong[::1], params: cython.longlong[::1], src: c
                 if opos > out_limit:
                     status = 2
                     break
-                # The padding's byte may not have been read yet; stop at the marker, not past it.
-                while nbits < 8:
-                    if pos >= end:
-                        break
-                    b = src[pos]
-                    if b == 255:
-                        if pos + 1 >= end or src[pos + 1] != 0:
-                            break
-                        pos += 2
-                    else:
-                        pos += 1
-                    acc |= cython.cast(cython.ulonglong, b) << (56 - nbits)
-                    nbits += 8
                 state[POS] = pos
                 state[ACC] = acc
                 state[NBITS] = nbits
@@ -478,18 +479,6 @@ def mark_tails(state: cython.ulonglong[::1], params: cython.longlong[::1],
                 if opos > out_limit:
                     status = 2
                     break
-                while nbits < 8:
-                    if pos >= end:
-                        break
-                    b = src[pos]
-                    if b == 255:
-                        if pos + 1 >= end or src[pos + 1] != 0:
-                            break
-                        pos += 2
-                    else:
-                        pos += 1
-                    acc |= cython.cast(cython.ulonglong, b) << (56 - nbits)
-                    nbits += 8
                 state[POS] = pos
                 state[ACC] = acc
                 state[NBITS] = nbits
