@@ -141,13 +141,13 @@ class OutputFile(Spool):
             if self._replace:
                 os.replace(self.temporary, self.path)
             else:
-                _rename_anew(self.temporary, self.path)
+                rename_anew(self.temporary, self.path)
         except FileExistsError:
             raise OccultaError(Reason.OUTPUT_EXISTS, f"{self.path} exists already") from None
         except OSError as error:
             raise write_failure(error, self.path) from None
         self._published = True
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def retract(self) -> None:
         """Remove the file if it was published."""
@@ -166,8 +166,11 @@ class OutputFile(Spool):
         self._stream.close()
 
 
-def _rename_anew(temporary: Path, path: Path) -> None:
-    """Rename without replacing; where the file system has no links, as near as it gets."""
+def rename_anew(temporary: Path, path: Path) -> None:
+    """Rename without replacing; where the file system has no links, as near as it gets.
+
+    Raises FileExistsError or another OSError, or OccultaError(OUTPUT_EXISTS).
+    """
     try:
         os.link(temporary, path)
         os.unlink(temporary)
@@ -241,7 +244,8 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
         raise write_failure(error, path) from None
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make a rename durable, where the file system can."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,0 +1,151 @@
+"""Files for CFDP on a disk: sources below one folder, received files below another.
+
+What is received lies under a name made of the transaction's number until it is complete; then it
+takes its own name, never that of a file that exists already, and never through a symbolic link.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from occulta.errors import OccultaError
+from occulta.link.cfdp.names import is_safe_name
+from occulta.link.cfdp.pdu import TransactionId
+from occulta.link.cfdp.store import FilestoreError
+from occulta.program.files import rename_anew, sync_folder
+
+PARTS = ".incoming"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+def failure(error: OSError, what: str) -> FilestoreError:
+    """The filestore's word for what the machine said."""
+    return FilestoreError(f"{what}: {error.strerror}")
+
+
+class DiskSource:
+    """A file to be sent, of the size it has when it is opened."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_RDONLY)
+            self._size = os.fstat(self._file).st_size
+        except OSError as error:
+            raise failure(error, f"cannot read {path.name}") from None
+        self._open = True
+
+    def size(self) -> int:
+        """Octets."""
+        return self._size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` octets; raises FilestoreError."""
+        try:
+            return os.pread(self._file, size, offset)
+        except OSError as error:
+            raise failure(error, "cannot read") from None
+
+    def close(self) -> None:
+        """It is no longer needed."""
+        if self._open:
+            self._open = False
+            os.close(self._file)
+
+
+class DiskSink:
+    """A file being received."""
+
+    def __init__(self, root: Path, part: Path, resume: bool) -> None:
+        self._root = root
+        self._part = part
+        flags = os.O_RDWR | os.O_NOFOLLOW | (0 if resume else os.O_CREAT | os.O_TRUNC)
+        try:
+            self._file = os.open(part, flags, 0o600)
+        except OSError as error:
+            raise failure(error, f"cannot open {part.name}") from None
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Keep data at an offset; raises FilestoreError."""
+        try:
+            view = memoryview(data)
+            while view:  # a disk nearly full takes a part, then nothing
+                done = os.pwrite(self._file, view, offset)
+                view, offset = view[done:], offset + done
+        except OSError as error:
+            raise failure(error, "cannot write") from None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """What was written; raises FilestoreError."""
+        try:
+            return os.pread(self._file, size, offset)
+        except OSError as error:
+            raise failure(error, "cannot read back") from None
+
+    def sync(self) -> None:
+        """Make durable what was written; raises FilestoreError."""
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise failure(error, "cannot sync") from None
+
+    def commit(self, name: str, size: int) -> None:
+        """Take the name below the root, durably; raises FilestoreError if something has it."""
+        if not is_safe_name(name):
+            raise FilestoreError("an unsafe name")
+        try:
+            os.ftruncate(self._file, size)
+            os.fsync(self._file)
+            *folders, last = name.split("/")
+            target = _make_folders(self._root, folders) / last
+            rename_anew(self._part, target)
+        except OSError as error:
+            raise failure(error, f"cannot publish {name!r}") from None
+        except OccultaError as error:
+            raise FilestoreError(error.detail) from None
+        sync_folder(target.parent)
+        sync_folder(self._part.parent)
+        os.close(self._file)
+
+    def discard(self) -> None:
+        """Forget it; raises FilestoreError."""
+        os.close(self._file)
+        try:
+            self._part.unlink(missing_ok=True)
+        except OSError as error:
+            raise failure(error, "cannot remove") from None
+
+
+def _make_folders(root: Path, folders: list[str]) -> Path:
+    """Create folders below the root, one by one; raises OSError for what is not a folder."""
+    path = root
+    for folder in folders:
+        path /= folder
+        with suppress(FileExistsError):
+            path.mkdir(0o700)
+            sync_folder(path.parent)
+        os.close(os.open(path, _FOLDER))  # a symbolic link is refused
+    return path
+
+
+class DiskFilestore:
+    """Sends files from below `outgoing`, receives them below `incoming`."""
+
+    def __init__(self, outgoing: Path, incoming: Path) -> None:
+        """Raises OSError if the folders cannot be made."""
+        self._outgoing = outgoing
+        self._incoming = incoming
+        self._parts = incoming / PARTS
+        self._parts.mkdir(0o700, parents=True, exist_ok=True)
+
+    def open_source(self, name: str) -> DiskSource:
+        """A file below `outgoing`; raises FilestoreError."""
+        if not is_safe_name(name):
+            raise FilestoreError(f"an unsafe name: {name!r}")
+        return DiskSource(self._outgoing / name)
+
+    def open_sink(self, transaction: TransactionId, resume: bool) -> DiskSink:
+        """A place for a transaction's file; raises FilestoreError."""
+        part = self._parts / f"{transaction.source}-{transaction.sequence}.part"
+        return DiskSink(self._incoming, part, resume)
