@@ -1,0 +1,63 @@
+"""PUS-C (ECSS-E-ST-70-41C): telemetry reports and telecommands in space packets."""
+
+from occulta.link.pus.housekeeping import LINK_DROPS, ONBOARD, Housekeeping, link_drops
+from occulta.link.pus.packet import Ack, RequestId
+from occulta.link.pus.telecommands import (
+    AreYouAlive,
+    Cancel,
+    Command,
+    Hold,
+    Purge,
+    ReportHousekeeping,
+    Resume,
+    SelectLinkKey,
+    SetPriority,
+    SetScheme,
+    Telecommand,
+    decode_telecommand,
+    encode_telecommand,
+)
+from occulta.link.pus.telemetry import (
+    Alive,
+    Event,
+    Failure,
+    Report,
+    Severity,
+    Stage,
+    Success,
+    Telemetry,
+    decode_telemetry,
+    encode_telemetry,
+)
+
+__all__ = [
+    "LINK_DROPS",
+    "ONBOARD",
+    "Ack",
+    "Alive",
+    "AreYouAlive",
+    "Cancel",
+    "Command",
+    "Event",
+    "Failure",
+    "Hold",
+    "Housekeeping",
+    "Purge",
+    "Report",
+    "ReportHousekeeping",
+    "RequestId",
+    "Resume",
+    "SelectLinkKey",
+    "SetPriority",
+    "SetScheme",
+    "Severity",
+    "Stage",
+    "Success",
+    "Telecommand",
+    "Telemetry",
+    "decode_telecommand",
+    "decode_telemetry",
+    "encode_telecommand",
+    "encode_telemetry",
+    "link_drops",
+]
