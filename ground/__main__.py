@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ground import recover
+from ground import provision, recover
 from occulta.codec.crypto import PrivateKey
 from occulta.program import cli, keyfiles
 
@@ -17,6 +17,9 @@ def build_parser() -> cli.Parser:
     parser = cli.make_parser("occulta-ground", "Recover what a satellite protected.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_keygen(commands.add_parser("keygen", help="make a recipient's key pair"))
+    provision.add(
+        commands.add_parser("provision", help="make a mission's keys and configurations")
+    )
     _add_recover(commands.add_parser("recover", help="get private data and original back"))
     return parser
 

@@ -36,6 +36,8 @@ class Reason(IntEnum):
     KEY_MALFORMED = 204
     OUTPUT_EXISTS = 205
     KEY_KIND = 206
+    CONFIG_INVALID = 207
+    LINK_STATE = 208
 
     EMPTY_INPUT = 300
     NOT_JPEG = 301
@@ -67,10 +69,12 @@ class Reason(IntEnum):
     BAD_HIDDEN_DATA = 328
     INPUT_UNREADABLE = 329
     PRIVATE_CHANGED = 330
+    BAD_INTAKE = 331
 
     DOES_NOT_FIT = 400
     NO_CARRIERS = 401
     NO_CARRIERS_AT_END = 402
+    SPOOL_FULL = 403
 
     WRONG_KEY = 500
     SEAL_BROKEN = 501
@@ -96,6 +100,8 @@ _HINTS: dict[Reason, str] = {
     Reason.KEY_MALFORMED: "the file must be one written by keygen, unchanged",
     Reason.OUTPUT_EXISTS: "move the old one away or name another output",
     Reason.KEY_KIND: "occulta-ground keygen makes recipient keys, occulta-onboard satellite keys",
+    Reason.CONFIG_INVALID: "correct each place named; configs/ holds examples with every option",
+    Reason.LINK_STATE: "with new link keys, or after reading docs/link.md: start with --initialise",
     Reason.EMPTY_INPUT: "the input holds no bytes: check the transfer",
     Reason.NOT_JPEG: "the input must start with the JPEG marker FF D8",
     Reason.TRUNCATED: "the file ends early: fetch it again",
@@ -125,10 +131,12 @@ _HINTS: dict[Reason, str] = {
     Reason.NOTHING_HIDDEN: "the file was not marked, or its hidden data was stripped on the way",
     Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",
     Reason.INPUT_UNREADABLE: "check the path and its permissions",
+    Reason.BAD_INTAKE: "what a camera or payload program sent does not agree with itself",
     Reason.PRIVATE_CHANGED: "let no other program write the private file meanwhile",
     Reason.DOES_NOT_FIT: "choose a smaller private file or a larger picture; see capacity",
     Reason.NO_CARRIERS: "the picture has too little detail; see capacity",
     Reason.NO_CARRIERS_AT_END: "the end of the file is not picture data; strip what follows it",
+    Reason.SPOOL_FULL: "wait for a contact, purge what is waiting, or raise the spool's limits",
     Reason.WRONG_KEY: "the file was sealed to another recipient",
     Reason.SEAL_BROKEN: "the marked file was altered on the way: fetch it again",
     Reason.DIGEST_MISMATCH: "the picture was altered on the way: fetch it again",

@@ -100,7 +100,10 @@ def _printable(text: str) -> str:
 
 def report_error(error: OccultaError, as_json: bool = False) -> int:
     """Print what is wrong and the hint; return the exit status."""
-    detail = _printable(str(error).replace("\n", "\\n"))
+    if error.reason is Reason.CONFIG_INVALID:  # a line for each fault
+        detail = "\n".join(_printable(line) for line in str(error).split("\n"))
+    else:
+        detail = _printable(str(error).replace("\n", "\\n"))
     with suppress(OSError, AttributeError):  # nobody listens; the exit status still says it
         print(f"{detail}\nhint: {error.hint}", file=sys.stderr)
     if as_json:
