@@ -45,7 +45,7 @@ from occulta.link.cfdp.saved import (
 )
 from occulta.link.cfdp.sender import Sender
 from occulta.link.cfdp.settings import DEFAULT_LIMITS, Limits, Remote
-from occulta.link.cfdp.store import Filestore
+from occulta.link.cfdp.store import FileSource, Filestore, FilestoreError
 from occulta.link.cfdp.transaction import Port, Transaction
 from occulta.link.drops import Drop, DropCounts, PacketError
 
@@ -76,8 +76,9 @@ class _Closed(NamedTuple):
 class Entity:
     """The local entity `entity`, its remotes and their transactions.
 
-    With `durable`, what is put is sent only after a snapshot of it was taken, so that a sequence
-    number that a peer has seen is never given away again. Files are opened through `store`.
+    With `durable`, what is put and every answer goes out only after a snapshot of it was taken: a
+    sequence number that a peer has seen is never given away again, and what a peer was told is
+    still true after a restart. Files are opened through `store`.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class Entity:
         self._durable = durable
         self._events: deque[Event] = deque()
         self._remotes = {remote.entity: remote for remote in remotes}
-        self._ports = {number: Port(store, limits, self._events) for number in self._remotes}
+        self._ports = {
+            number: Port(store, limits, self._events, durable) for number in self._remotes
+        }
         self._frozen: set[int] = set()
         self._open: dict[TransactionId, Transaction] = {}
         self._by_key: dict[bytes, Receiver] = {}
@@ -100,6 +103,7 @@ class Entity:
         self._next_sequence = first_sequence
         self._entity_dirty = True
         self._closed_dirty: set[TransactionId] = set()
+        self._kept: set[TransactionId] = set()
         self._forgotten: set[TransactionId] = set()
         self._closings = 0
 
@@ -111,6 +115,17 @@ class Entity:
         if remote is None:
             raise ValueError(f"no remote entity {request.destination}")
         source = self._store.open_source(request.source_name)
+        try:
+            sender = self._new_sender(request, remote, source, now)
+        except (ValueError, FilestoreError):
+            source.close()
+            raise
+        self._begin(sender, now)
+        return sender.id
+
+    def _new_sender(
+        self, request: PutRequest, remote: Remote, source: FileSource, now: float
+    ) -> Sender:
         size = source.size()
         large = remote.large_when_unknown if size is None else size > SMALL_FILE
         header = Header(
@@ -119,18 +134,20 @@ class Entity:
             large, remote.crc, remote.entity_width, remote.sequence_width,
         )
         sender = Sender(header, remote, self._ports[remote.entity], request, source, now)
-        encode(header, sender.metadata())
+        if len(encode(header, sender.metadata())) > remote.max_pdu:
+            raise ValueError("names and messages do not fit max_pdu")
         sender.held = self._durable
-        self._begin(sender, now)
-        return sender.id
+        return sender
 
     def _take_sequence(self, remote: Remote) -> int:
-        sequence = self._next_sequence % (1 << 8 * remote.sequence_width)
-        self._next_sequence += 1
-        self._entity_dirty = True
-        if TransactionId(self.entity, sequence) in self._open:
-            raise ValueError("every sequence number is in use")
-        return sequence
+        circle = 1 << 8 * remote.sequence_width
+        for _ in range(circle):
+            sequence = self._next_sequence % circle
+            self._next_sequence += 1
+            self._entity_dirty = True
+            if TransactionId(self.entity, sequence) not in self._open:
+                return sequence
+        raise ValueError("every sequence number is in use")
 
     def cancel(self, transaction: TransactionId, now: float) -> None:
         """Cancel (3.4.2); raises KeyError where nothing is open under this id."""
@@ -176,6 +193,11 @@ class Entity:
         """Ids of what is open, the oldest first."""
         return list(self._open)
 
+    def outcome(self, transaction: TransactionId) -> Condition | None:
+        """How a transaction ended; None if it is open, unknown or forgotten."""
+        closed = self._closed.get(transaction)
+        return None if closed is None else closed.condition
+
     # The verbs of every link machine.
 
     def receive(self, pdu: bytes, now: float) -> None:
@@ -185,6 +207,7 @@ class Entity:
                 self._receive(*decode(pdu), now)
         except PacketError as error:
             self.drops[error.drop] += 1
+            self._sweep()  # it may have been the last of its transaction
 
     def pdus_to_send(self, now: float, room: int, remote: int | None = None) -> list[Outgoing]:
         """PDUs of at most `room` octets in all, for one remote or for each in turn.
@@ -287,7 +310,7 @@ class Entity:
 
     def _answer(self, header: Header, remote: int, ack: Ack) -> None:
         back = _reversed(header)
-        self._ports[remote].outbox.append(encode(back, ack))
+        self._ports[remote].post(encode(back, ack))
 
     def _new_receiver(self, header: Header, remote: int, now: float) -> Receiver:
         receiving = sum(not transaction.sender for transaction in self._open.values())
@@ -331,17 +354,31 @@ class Entity:
         for transaction in [t for t in self._open.values() if t.closed]:
             del self._open[transaction.id]
             self._by_key.pop(_key(transaction.header), None)
-            self._remember(transaction.id, _Closed(
-                transaction.remote.entity, transaction.sender, transaction.condition
-            ))
+            self._remember(transaction)
 
-    def _remember(self, transaction: TransactionId, closed: _Closed) -> None:
-        self._closed[transaction] = closed
-        self._closed_dirty.add(transaction)
+    def _remember(self, transaction: Transaction) -> None:
+        key = transaction.id
+        self._closed[key] = _Closed(
+            transaction.remote.entity, transaction.sender, transaction.condition
+        )
+        self._closed.move_to_end(key)
+        self._closed_dirty.add(key)
+        half = 1 << 8 * transaction.header.sequence_width - 1
+        if half < self._limits.max_history:  # numbers come round, and must be forgotten by then
+            same = [one for one in self._closed if one.source == key.source]
+            for one in same[:-half]:
+                self._forget(one)
+        self._trim()
+
+    def _trim(self) -> None:
         while len(self._closed) > self._limits.max_history:
-            oldest, _ = self._closed.popitem(last=False)
-            self._closed_dirty.discard(oldest)
-            self._forgotten.add(oldest)
+            self._forget(next(iter(self._closed)))
+
+    def _forget(self, key: TransactionId) -> None:
+        if self._closed.pop(key, None) is not None:
+            self._closed_dirty.discard(key)
+            if key in self._kept:
+                self._forgotten.add(key)
 
     def snapshots(self) -> list[Snapshot]:
         """What changed since the last call, to be kept durably, all of it or nothing.
@@ -350,6 +387,7 @@ class Entity:
         lost. Keys are stable; a later snapshot replaces an earlier one.
         """
         found = [Snapshot(key, None) for key in sorted(self._forgotten)]
+        self._kept -= self._forgotten
         self._forgotten.clear()
         if self._entity_dirty:
             data = encode_saved(SavedEntity(FORMAT, self._next_sequence))
@@ -364,6 +402,9 @@ class Entity:
             if transaction.dirty:
                 found.append(Snapshot(transaction.id, _save(transaction)))
                 transaction.dirty = False
+        self._kept.update(snapshot.key for snapshot in found if snapshot.data is not None)
+        for port in self._ports.values():
+            port.saved()
         return found
 
     def load(self, snapshots: Mapping[TransactionId, bytes], now: float) -> None:
@@ -380,6 +421,8 @@ class Entity:
         for key, ended in sorted(closed, key=lambda pair: pair[1].order):
             self._closed[key] = _Closed(ended.remote, ended.sender, ended.condition)
             self._closings = ended.order
+        self._kept.update(saved)
+        self._trim()
         for key in sorted(saved):
             one = saved[key]
             if isinstance(one, SavedSender | SavedReceiver):
@@ -401,8 +444,8 @@ class Entity:
 
 
 def _save(transaction: Transaction) -> bytes:
+    transaction.held = False
     if isinstance(transaction, Sender):
-        transaction.held = False
         return encode_saved(save_sender(transaction))
     assert isinstance(transaction, Receiver)
     return encode_saved(save_receiver(transaction))

@@ -33,6 +33,7 @@ class NakQueue:
 
     def want(self, received: Intervals, horizon: int) -> None:
         """Ask for what is missing below `horizon` and was not asked for in this round."""
+        self._on_the_way.remove(0, received.front)  # it has come
         for start, end in received.gaps(0, horizon):
             for part in self._on_the_way.gaps(start, end):
                 self._due.add(*part)

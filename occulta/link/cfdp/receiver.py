@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from occulta.link.cfdp.checksum import Checksum
 from occulta.link.cfdp.constants import (
@@ -82,6 +83,11 @@ class Receiver(Transaction):
             return self.eof.size
         return self.metadata.size if self.metadata is not None else None
 
+    @property
+    def _known_end(self) -> int:
+        """How far the file reaches at least."""
+        return self.received.end if self.eof is None else self.eof.size
+
     # What the peer says.
 
     def receive(self, body: Body, now: float) -> None:
@@ -114,7 +120,8 @@ class Receiver(Transaction):
             raise PacketError(Drop.BEYOND_FILE_SIZE, f"data up to {end} of {self.limit}")
         high = self.received.end
         try:
-            self._keep(offset, data, high)
+            if not self._keep(offset, data, high):
+                return
         except FilestoreError:
             self.fault(Condition.FILESTORE_REJECTION, now)
             return
@@ -124,8 +131,11 @@ class Receiver(Transaction):
         if self.state is State.COMPLETING and self._is_complete():
             self._complete(now)
 
-    def _keep(self, offset: int, data: bytes, high: int) -> None:
+    def _keep(self, offset: int, data: bytes, high: int) -> bool:
+        """Write what is new; False if nothing is."""
         end = offset + len(data)
+        if not data or (offset < high and self.received.covers(offset, end)):
+            return False
         sink = self._open_sink()
         if offset >= high:  # in order, or behind a gap
             if offset > high and len(self.received) >= self.port.limits.max_fragments:
@@ -141,6 +151,7 @@ class Receiver(Transaction):
         if self.checksum is not None:
             end = min(self.received.front, self.checksum.offset + SLICE)
             self._read_back(sink, end, least=SLICE)
+        return True
 
     def _open_sink(self) -> FileSink:
         if self.sink is None:
@@ -157,16 +168,16 @@ class Receiver(Transaction):
         self.metadata = metadata
         self.dirty = self._progressed = True
         self.port.events.append(MetadataReceived(self.id, metadata))
-        problem = self._problem_of(metadata)
+        problem = self.problem_of(metadata)
         if problem is not None:
-            self.fault(problem, now)
+            self.fault(problem, now, final=True)
             return
         self.limit = min(self.limit, self.limit if metadata.size is None else metadata.size)
         self.checksum = Checksum(ChecksumType(metadata.checksum_type))
         if self.state is State.COMPLETING and self._is_complete():
             self._complete(now)
 
-    def _problem_of(self, metadata: Metadata) -> Condition | None:
+    def problem_of(self, metadata: Metadata) -> Condition | None:
         """Why the file that metadata announces cannot be accepted."""
         size, eof = metadata.size, self.eof
         if not is_safe_name(metadata.destination_name):
@@ -195,7 +206,7 @@ class Receiver(Transaction):
         self.move(Input.EOF)
         declared = None if self.metadata is None else self.metadata.size
         if not self.received.end <= eof.size <= self.limit or declared not in (None, eof.size):
-            self.fault(Condition.FILE_SIZE_ERROR, now)
+            self.fault(Condition.FILE_SIZE_ERROR, now, final=True)
             return
         self.limit = eof.size
         self.timers.stop(Timer.KEEP_ALIVE)
@@ -208,7 +219,7 @@ class Receiver(Transaction):
         """The sender has cancelled (4.6.6.1)."""
         self._acknowledge(eof)
         if self.state in _GATHERING or self.state is State.VERIFYING:
-            self.cancel(now, eof.condition)
+            self._conclude(eof.condition, now, self.header.source)
 
     def _acknowledge(self, eof: Eof) -> None:
         if self.acknowledged:
@@ -263,7 +274,7 @@ class Receiver(Transaction):
         self.naks.new_round()
         if self.metadata is None:
             self.naks.want_metadata()
-        self.naks.want(self.received, self.received.end if self.eof is None else self.limit)
+        self.naks.want(self.received, self._known_end)
         if self.state is State.COMPLETING:
             self.timers.start(Timer.NAK, now, self.remote.nak_interval)
 
@@ -280,8 +291,12 @@ class Receiver(Transaction):
     # Completion.
 
     def _is_complete(self) -> bool:
-        """True when metadata and all data are here, once EOF has said how much that is."""
-        return self.checksum is not None and self.received.covers(0, self.limit)
+        """True when metadata and all data are here, once an EOF was accepted.
+
+        One whose size was a fault may be here too if the fault did not end the transaction.
+        """
+        accepted = self.eof is not None and self.eof.size == self.limit
+        return accepted and self.checksum is not None and self.received.covers(0, self.limit)
 
     def _complete(self, now: float) -> None:
         self.move(Input.COMPLETE)
@@ -299,16 +314,14 @@ class Receiver(Transaction):
                 self.timers.start(Timer.VERIFY, now, 0)
                 return
             if self.checksum.value != self.eof.checksum and self._is_checked():
-                self.fault(Condition.FILE_CHECKSUM_FAILURE, now)
-                if self.state is State.VERIFYING:  # told to ignore it: a wrong file is no file
-                    self._conclude(Condition.FILE_CHECKSUM_FAILURE, now)
+                self.fault(Condition.FILE_CHECKSUM_FAILURE, now, final=True)
                 return
             sink.commit(self.metadata.destination_name, self.limit)
         except FilestoreError:
-            self.fault(Condition.FILESTORE_REJECTION, now)
+            self.fault(Condition.FILESTORE_REJECTION, now, final=True)
             return
         self.sink = None
-        self._report(Finished(Condition.NO_ERROR, Delivery.COMPLETE, FileStatus.RETAINED), now)
+        self._report(Finished(Condition.NO_ERROR, Delivery.COMPLETE, FileStatus.RETAINED))
 
     def _is_checked(self) -> bool:
         return self.checksum is not None and self.checksum.kind is not ChecksumType.NULL
@@ -327,10 +340,14 @@ class Receiver(Transaction):
     def cancel(self, now: float, condition: Condition = Condition.CANCEL_REQUEST) -> None:
         if self.state in (State.FINISHING, State.CLOSED):
             return
-        self._conclude(condition, now)
+        self._conclude(condition, now, self.header.destination)
 
-    def _conclude(self, condition: Condition, now: float) -> None:
-        """End without the file, or with what there is of it if that is asked for."""
+    def _conclude(self, condition: Condition, now: float, entity: int) -> None:
+        """End without the file, or with what there is of it if that is asked for.
+
+        `entity` is the one that cancelled (5.2.3).
+        """
+        self.end_suspension(now)
         status = FileStatus.DISCARDED
         if condition is Condition.FILESTORE_REJECTION:
             status = FileStatus.REJECTED
@@ -344,21 +361,17 @@ class Receiver(Transaction):
         except FilestoreError:
             status = FileStatus.REJECTED
         self.sink = None
-        entity = self.header.destination
-        self._report(Finished(condition, Delivery.INCOMPLETE, status, (), entity), now)
+        where = None if condition is Condition.UNSUPPORTED_CHECKSUM else entity
+        self._report(Finished(condition, Delivery.INCOMPLETE, status, (), where))
 
     def _retain(self, condition: Condition) -> bool:
         wanted = self.remote.retain_incomplete and condition is not Condition.FILESTORE_REJECTION
         return wanted and self.metadata is not None and is_safe_name(self.metadata.destination_name)
 
-    def _report(self, outcome: Finished, now: float) -> None:
+    def _report(self, outcome: Finished) -> None:
         """Tell the user, and the peer where it waits for that."""
         metadata = self.metadata
-        options = () if metadata is None else metadata.options
-        self.outcome = Finished(
-            outcome.condition, outcome.delivery, outcome.file_status, responses_to(options),
-            outcome.fault_entity,
-        )
+        self.outcome = self._with_responses(outcome)
         self.condition = outcome.condition
         self.port.events.append(TransactionFinished(
             self.id, outcome.condition, outcome.delivery, outcome.file_status, False,
@@ -370,13 +383,23 @@ class Receiver(Transaction):
         if self.acknowledged or (metadata is not None and metadata.closure):
             self.move(Input.REPORT)
             self._finished_due = True
+            self.held = self.port.durable
         else:
             self.end()
+
+    def _with_responses(self, outcome: Finished) -> Finished:
+        """With as many filestore responses as the largest PDU holds."""
+        responses = () if self.metadata is None else responses_to(self.metadata.options)
+        for count in range(len(responses), 0, -1):
+            full = replace(outcome, responses=responses[:count])
+            if len(encode(self.header, full)) <= self.remote.max_pdu:
+                return full
+        return outcome
 
     # What is sent.
 
     def control(self, out: list[bytes], room: int, now: float) -> int:
-        if self.timers.halted or self.closed:
+        if self.held or self.timers.halted or self.closed:
             return room
         if self._finished_due and self.outcome is not None:
             left = put(out, room, encode(self.header, self.outcome))
@@ -384,8 +407,7 @@ class Receiver(Transaction):
                 room = left
                 self._finished_sent(now)
         elif self.naks and self.state in _GATHERING:
-            end = self.received.end if self.eof is None else self.limit
-            for pdu in self.naks.pdus(self.received, self.metadata is not None, end):
+            for pdu in self.naks.pdus(self.received, self.metadata is not None, self._known_end):
                 left = put(out, room, pdu)
                 if left < 0:
                     break

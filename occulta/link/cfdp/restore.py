@@ -60,7 +60,7 @@ def restore_sender(saved: SavedSender, remote: Remote, port: Port, now: float) -
     sender.asked = Intervals(saved.asked)
     _wake(sender, saved, now)
     if isinstance(source, _NoSource) and sender.state in CARRYING:
-        sender.fault(Condition.FILESTORE_REJECTION, now)
+        sender.fault(Condition.FILESTORE_REJECTION, now, final=True)
     return sender
 
 
@@ -90,9 +90,9 @@ def restore_receiver(saved: SavedReceiver, remote: Remote, port: Port, now: floa
     receiver.eof = saved.eof
     receiver.metadata = saved.metadata
     receiver.received = Intervals(saved.received)
-    if saved.metadata is not None and saved.metadata.checksum_type in list(ChecksumType):
+    if saved.metadata is not None and receiver.problem_of(saved.metadata) is None:
         receiver.checksum = Checksum(ChecksumType(saved.metadata.checksum_type))
-    if receiver.size is not None:
+    if receiver.size is not None and receiver.size >= receiver.received.end:
         receiver.limit = min(receiver.limit, receiver.size)
     if saved.state in (State.RECEIVING, State.COMPLETING, State.VERIFYING):
         _find_data(receiver)
@@ -107,8 +107,8 @@ def _find_data(receiver: Receiver) -> None:
         receiver.sink = receiver.port.store.open_sink(receiver.id, True)
     except FilestoreError:
         receiver.received = Intervals()
-        if receiver.state is State.VERIFYING:
-            receiver.state = State.COMPLETING
+    if receiver.state is State.VERIFYING and not receiver.received.covers(0, receiver.limit):
+        receiver.state = State.COMPLETING
 
 
 def _wake(transaction: Transaction, saved: SavedSender | SavedReceiver, now: float) -> None:

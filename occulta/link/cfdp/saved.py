@@ -6,6 +6,8 @@ ValueError, never a guess.
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 from occulta.link.cfdp.constants import ChecksumType, Condition
@@ -14,6 +16,7 @@ from occulta.link.cfdp.request import PutRequest
 from occulta.link.cfdp.states import State
 
 FORMAT = 1
+_CRC = 4
 
 
 class SavedSum(msgspec.Struct, frozen=True):
@@ -80,14 +83,17 @@ _decoder: msgspec.msgpack.Decoder[Saved] = msgspec.msgpack.Decoder(Saved)
 
 
 def encode_saved(saved: Saved) -> bytes:
-    """The bytes of a snapshot."""
-    return _encoder.encode(saved)
+    """The bytes of a snapshot: a CRC-32 and what it covers."""
+    data = _encoder.encode(saved)
+    return zlib.crc32(data).to_bytes(_CRC, "big") + data
 
 
 def decode_saved(data: bytes) -> Saved:
     """A snapshot; raises ValueError for what was not written by `encode_saved`."""
+    if zlib.crc32(data[_CRC:]) != int.from_bytes(data[:_CRC], "big"):
+        raise ValueError("a damaged snapshot")
     try:
-        saved = _decoder.decode(data)
+        saved = _decoder.decode(data[_CRC:])
     except msgspec.MsgspecError as error:
         raise ValueError(f"not a snapshot of a transaction: {error}") from None
     if saved.format != FORMAT:

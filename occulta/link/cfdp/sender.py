@@ -45,6 +45,8 @@ READ_AHEAD = 1 << 16
 """Octets read at once in the first pass."""
 CARRYING = (State.SENDING, State.AWAITING_ACK, State.AWAITING_FINISHED)
 """States in which the file is still wanted."""
+_OVER = (TransactionStatus.TERMINATED, TransactionStatus.UNRECOGNIZED)
+"""What a receiver says of itself that will not send a Finished PDU."""
 
 
 class Sender(Transaction):
@@ -61,8 +63,6 @@ class Sender(Transaction):
         self.request = request
         self.source = source
         self.closure = remote.closure if request.closure is None else request.closure
-        self.held = False
-        """Nothing is sent until the transaction's number is durable."""
         self.declared = source.size()
         self.sent = 0
         self.checksum = Checksum(remote.checksum_type)
@@ -101,7 +101,7 @@ class Sender(Transaction):
         if isinstance(body, Nak):
             self._on_nak(body)
         elif isinstance(body, Ack):
-            self._on_ack(now)
+            self._on_ack(body, now)
         elif isinstance(body, Finished):
             self._on_finished(body)
         elif isinstance(body, KeepAlive):
@@ -113,23 +113,29 @@ class Sender(Transaction):
         """4.6.4.5: what lies beyond what was sent once is on its way anyhow."""
         if self.state not in CARRYING or not self.acknowledged:
             raise self.unexpected("NAK")
+        self.dirty = True
         for start, end in nak.requests:
             if start == end == 0:
                 self._metadata_due = True
+            if len(self.asked) >= self.port.limits.max_fragments:
+                raise PacketError(Drop.TOO_FRAGMENTED, f"{len(self.asked)} ranges asked for")
             self.asked.add(start, min(end, self.sent))
-        self.dirty = True
 
-    def _on_ack(self, now: float) -> None:
-        if self.state not in (State.AWAITING_ACK, State.CANCELLING):
-            raise self.unexpected("ACK of EOF")
+    def _on_ack(self, ack: Ack, now: float) -> None:
+        cancelling = self.state is State.CANCELLING
+        late = cancelling and ack.condition is Condition.NO_ERROR
+        if late or self.state not in (State.AWAITING_ACK, State.CANCELLING):
+            raise self.unexpected("ACK of EOF")  # late: of the EOF before the cancellation
         self.move(Input.EOF_ACKED)
         self._eof_due = False
         self.timers.stop(Timer.ACK)
         self.timers.start(Timer.INACTIVITY, now, self.remote.inactivity)
+        if cancelling and ack.status in _OVER:
+            self._give_up()
 
     def _on_finished(self, finished: Finished) -> None:
         early = self.state is State.SENDING and finished.condition is Condition.NO_ERROR
-        if early or (not self.acknowledged and self.state is State.SENDING):
+        if early or not (self.acknowledged or self.closure):
             raise self.unexpected("Finished")
         if self.acknowledged:
             status = TransactionStatus.TERMINATED
@@ -141,6 +147,8 @@ class Sender(Transaction):
 
     def _on_keep_alive(self, body: KeepAlive, now: float) -> None:
         """4.6.5.3."""
+        if self.state not in CARRYING:
+            raise self.unexpected("Keep Alive")
         if body.progress > self.sent:
             raise PacketError(Drop.PDU_FIELD, "progress beyond what was sent")
         allowed = self.remote.keep_alive_discrepancy
@@ -178,7 +186,7 @@ class Sender(Transaction):
     def _eof(self) -> Eof:
         error = self.condition is not Condition.NO_ERROR
         entity = self.header.source if error else None
-        return Eof(self.condition, self.checksum.value, self.checksum.offset, entity)
+        return Eof(self.condition, self.checksum.value, self.sent, entity)
 
     def _eof_sent(self, now: float) -> None:
         self._eof_due = False
@@ -207,12 +215,13 @@ class Sender(Transaction):
         """
         if self.held or self.timers.halted or self.state not in CARRYING or self._metadata_due:
             return room
+        before = len(out)
         try:
-            room = self._send_again(out, room)
-            return self._send_on(out, room, now) if self.state is State.SENDING else room
+            left = self._send_again(out, room)
+            return self._send_on(out, left, now) if self.state is State.SENDING else left
         except FilestoreError:
-            self.fault(Condition.FILESTORE_REJECTION, now)
-            return room
+            self.fault(Condition.FILESTORE_REJECTION, now, final=True)
+            return room - sum(map(len, out[before:]))
 
     def _send_again(self, out: list[bytes], room: int) -> int:
         while self.asked and room >= self.remote.max_pdu:
@@ -255,7 +264,7 @@ class Sender(Transaction):
         else:
             data = data[: size - self.sent]
         if self.sent + len(data) > SMALL_FILE and not self.header.large:
-            self.fault(Condition.FILE_SIZE_ERROR, now)
+            self.fault(Condition.FILE_SIZE_ERROR, now, final=True)
             return False
         self.checksum.update(data[self.checksum.offset - self.sent :])
         self._chunk, self._chunk_pos = data, 0
@@ -265,7 +274,7 @@ class Sender(Transaction):
 
     def _finish_pass(self, size: int, now: float) -> None:
         if self.sent < size:
-            self.fault(Condition.FILE_SIZE_ERROR, now)
+            self.fault(Condition.FILE_SIZE_ERROR, now, final=True)
         else:
             self._eof_due = True
 
@@ -278,6 +287,7 @@ class Sender(Transaction):
             self.attempts += 1
             self.timers.start(Timer.CHECK, now, self.remote.check_interval)
             if self.attempts >= self.remote.check_limit:
+                self.attempts = 0
                 self.fault(Condition.CHECK_LIMIT, now)
 
     def _unanswered(self, now: float) -> None:
@@ -302,15 +312,16 @@ class Sender(Transaction):
 
     # The end.
 
-    def fault(self, condition: Condition, now: float) -> None:
+    def fault(self, condition: Condition, now: float, *, final: bool = False) -> None:
         if self.state in CARRYING:
-            super().fault(condition, now)
+            super().fault(condition, now, final=final)
         else:  # a peer that does not even answer a cancellation
             self._give_up()
 
     def cancel(self, now: float, condition: Condition = Condition.CANCEL_REQUEST) -> None:
         if self.state not in CARRYING:
             return
+        self.end_suspension(now)
         self.condition = condition
         self.timers.clear()
         self.timers.start(Timer.INACTIVITY, now, self.remote.inactivity)

@@ -66,7 +66,8 @@ class Remote:
     retain_incomplete: bool = False
     """Publish what was received of a cancelled file; only its receipt says it is incomplete."""
     faults: Mapping[Condition, FaultAction] = field(default_factory=dict)
-    """What to do on a fault, if not to cancel."""
+    """What to do on a fault, if not to cancel; IGNORE cancels where nothing is left to go on with.
+    """
 
     def __post_init__(self) -> None:
         if not (1 <= self.entity_width <= 8 and 1 <= self.sequence_width <= 8):
@@ -76,6 +77,10 @@ class Remote:
         if not _LEAST_PDU <= self.max_pdu <= _MAX_PDU:
             raise ValueError(f"max_pdu is {_LEAST_PDU} to {_MAX_PDU} octets")
         counts = (self.ack_limit, self.nak_limit, self.check_limit, self.nak_segments)
-        times = (self.ack_interval, self.nak_interval, self.check_interval, self.inactivity)
+        times: tuple[float, ...] = (
+            self.ack_interval, self.nak_interval, self.check_interval, self.inactivity,
+        )
+        if self.keep_alive_interval is not None:
+            times += (self.keep_alive_interval,)
         if min(counts) < 1 or min(times) <= 0 or self.reorder_window < 0:
             raise ValueError("limits and intervals must be positive")

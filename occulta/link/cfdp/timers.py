@@ -45,6 +45,10 @@ class Timers:
         """(Re)start a timer."""
         self._due[timer] = self.local(now) + seconds
 
+    def start_at(self, timer: Timer, at: float) -> None:
+        """(Re)start a timer that runs out at a moment of the transaction's own time."""
+        self._due[timer] = at
+
     def stop(self, timer: Timer) -> None:
         """A timer is no longer needed."""
         self._due.pop(timer, None)
@@ -63,15 +67,23 @@ class Timers:
             return None
         return min(self._due.values()) + self._behind
 
+    def passed(self, at: float, now: float) -> bool:
+        """True from a moment of the transaction's own time on; to the last bit as `next` says."""
+        return at + self._behind <= now
+
     def expired(self, now: float) -> list[Timer]:
-        """Timers that have run out, the first first; they are stopped."""
+        """Timers that have run out, the first first; `take` stops them."""
         if self.halted:
             return []
-        local = self.local(now)
-        due = sorted((at, timer.value, timer) for timer, at in self._due.items() if at <= local)
-        for _, _, timer in due:
-            del self._due[timer]
-        return [timer for _, _, timer in due]
+        due = [(at, timer.value, timer) for timer, at in self._due.items() if self.passed(at, now)]
+        return [timer for _, _, timer in sorted(due)]
+
+    def take(self, timer: Timer, now: float) -> bool:
+        """Stop a timer; False if it has not run out, or was stopped or halted since."""
+        if self.halted or timer not in self._due or not self.passed(self._due[timer], now):
+            return False
+        del self._due[timer]
+        return True
 
     def halt(self, now: float) -> None:
         """Let time stand still."""

@@ -26,8 +26,21 @@ class Port:
     store: Filestore
     limits: Limits
     events: deque[Event]
+    durable: bool = False
+    """Nothing is answered before the state that the answer speaks of was saved."""
     outbox: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_OUTBOX))
     """Answers to be sent at the next opportunity."""
+    unsaved: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_OUTBOX))
+    """Answers to be sent once the state is saved."""
+
+    def post(self, pdu: bytes) -> None:
+        """Answer as soon as that is allowed."""
+        (self.unsaved if self.durable else self.outbox).append(pdu)
+
+    def saved(self) -> None:
+        """The state was saved: what waited for that may go."""
+        self.outbox.extend(self.unsaved)
+        self.unsaved.clear()
 
 
 class Transaction(ABC):
@@ -46,6 +59,8 @@ class Transaction(ABC):
         self.state = state
         self.condition = Condition.NO_ERROR
         self.timers = Timers()
+        self.held = False
+        """Nothing is sent until the transaction was saved."""
         self.suspended = False
         self.frozen = False
         self.dirty = True
@@ -75,7 +90,7 @@ class Transaction(ABC):
 
     def post(self, body: Body) -> None:
         """Send an answer at the next opportunity."""
-        self.port.outbox.append(encode(self.header, body))
+        self.port.post(encode(self.header, body))
 
     # Time.
 
@@ -86,9 +101,11 @@ class Transaction(ABC):
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         for timer in self.timers.expired(now):
+            if not self.timers.take(timer, now):  # the one before it has stopped or halted it
+                continue
             if timer is Timer.INACTIVITY:
                 self._check_inactivity(now)
-            elif not self.closed:
+            else:
                 self.expired(timer, now)
 
     def note_heard(self, now: float) -> None:
@@ -100,12 +117,12 @@ class Transaction(ABC):
 
         4.10.
         """
-        left = self.heard + self.remote.inactivity - self.timers.local(now)
-        if left > 0:
-            self.timers.start(Timer.INACTIVITY, now, left)
-        elif not self.closed:
-            self.timers.start(Timer.INACTIVITY, now, self.remote.inactivity)
-            self.fault(Condition.INACTIVITY, now)
+        due = self.heard + self.remote.inactivity
+        if not self.timers.passed(due, now):
+            self.timers.start_at(Timer.INACTIVITY, due)
+            return
+        self.timers.start(Timer.INACTIVITY, now, self.remote.inactivity)
+        self.fault(Condition.INACTIVITY, now)
 
     # Suspension: by the user, a fault, or loss of signal.
 
@@ -126,6 +143,13 @@ class Transaction(ABC):
         self.port.events.append(Resumed(self.id))
         self._go_on(now)
 
+    def end_suspension(self, now: float) -> None:
+        """What is cancelled is not suspended any more: its end has to be told."""
+        if self.suspended:
+            self.suspended = False
+            if not self.frozen:
+                self.timers.go_on(now)
+
     def freeze(self, now: float) -> None:
         """Loss of signal: no PDU can go out, no answer can come (4.12)."""
         self.frozen = True
@@ -144,9 +168,14 @@ class Transaction(ABC):
 
     # Faults.
 
-    def fault(self, condition: Condition, now: float) -> None:
-        """Declare a fault and do what is configured for it (4.8)."""
+    def fault(self, condition: Condition, now: float, *, final: bool = False) -> None:
+        """Declare a fault and do what is configured for it (4.8).
+
+        One that is `final` leaves nothing to go on with: to ignore it is to cancel.
+        """
         action = self.remote.faults.get(condition, FaultAction.CANCEL)
+        if final and action is FaultAction.IGNORE:
+            action = FaultAction.CANCEL
         self.port.events.append(Fault(self.id, condition, action))
         if action is FaultAction.CANCEL:
             self.cancel(now, condition)

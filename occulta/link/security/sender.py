@@ -55,6 +55,11 @@ class Sender:
         """True if there is a state to save."""
         return self._wanted != self._durable
 
+    @property
+    def selected(self) -> int:
+        """Id of the key in use."""
+        return self._wanted.selected
+
     def state(self) -> bytes:
         """The octets to store; they hold secret keys, and replace what was stored before."""
         return self._offer.make(self._wanted)

@@ -1,0 +1,215 @@
+"""Either end fails at any moment and goes on from what was saved: the file arrives all the same.
+
+Proves that nothing is said that a restart would make untrue, that numbers are never given away
+twice, what each state goes on with, and that a damaged snapshot is refused.
+"""
+
+import zlib
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from occulta.link.cfdp import ENTITY_KEY, Entity, Limits, Remote, TransactionId
+from occulta.link.cfdp.constants import Condition, Mode, TransactionStatus
+from occulta.link.cfdp.pdu import Ack, Eof, FileData, Finished
+from tests.cfdp_restarts import assert_delivered, go, started
+from tests.cfdp_world import (
+    DATA,
+    DELAY,
+    GROUND,
+    SAT,
+    SEGMENT,
+    Fate,
+    MemoryStore,
+    Sent,
+    World,
+    no_second_segment,
+)
+
+# --- at any moment
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("number", [SAT, GROUND])
+def test_one_crash_at_each_step(number: int, every: int) -> None:
+    """The second segment, the first EOF, ACK and Finished are lost, so that each state lasts."""
+    def fate() -> Fate:
+        lost = [
+            lambda s: getattr(s.body, "offset", 0) == SEGMENT, lambda s: isinstance(s.body, Eof),
+            lambda s: isinstance(s.body, Ack), lambda s: isinstance(s.body, Finished),
+        ]
+
+        def decide(sent: Sent) -> list[float]:
+            for one in lost:
+                if one(sent):
+                    lost.remove(one)
+                    return []
+            return [DELAY]
+
+        return decide
+
+    for count in range(40):
+        world = started(fate())
+        world.window = 2_500
+        steps = go(world, every, {count: number})
+        assert_delivered(world)
+    assert 15 < steps < 40  # the last one came when all was over
+
+
+@given(seed=st.integers(0, 1 << 32), every=st.integers(1, 4),
+       crashes=st.dictionaries(st.integers(0, 80), st.sampled_from([SAT, GROUND]), max_size=8))
+@settings(max_examples=80, deadline=None)
+def test_any_crashes_on_any_link(seed: int, every: int, crashes: dict[int, int]) -> None:
+    random = Random(seed)
+
+    def fate(sent: Sent) -> list[float]:
+        return [random.random() / 2] * random.choice((1, 1, 2)) if random.random() < 0.8 else []
+
+    world = started(fate, ack_limit=100, nak_limit=100, inactivity=10_000.0)
+    world.window = random.choice((1_024, 2_500, 1 << 30))
+    go(world, every, crashes)
+    assert_delivered(world)
+
+
+def test_a_crash_of_both_ends_in_class_1() -> None:
+    """What was sent and not saved is sent again; what the receiver loses is lost."""
+    world = started(mode=Mode.UNACKNOWLEDGED)
+    world.window = 2_500
+    world.step()
+    world.restart(SAT)
+    go(world)
+    assert world.delivered() == [DATA]
+    assert world.bodies(FileData)[2].offset == 0
+
+
+# --- durable first
+
+
+def test_nothing_is_sent_before_it_is_saved() -> None:
+    world = World(durable=True)
+    world.put(DATA)
+    world.run(100)
+    assert world.log == []
+    found = world.sat.snapshots()
+    assert [one.key for one in found] == [ENTITY_KEY, TransactionId(SAT, 1)]
+    world.run(1)
+    assert world.kinds(SAT)[0] == "Metadata"
+
+
+def test_numbers_go_on_after_a_restart() -> None:
+    world = started()
+    go(world)
+    for expected in (2, 3, 4):
+        world.restart(SAT)
+        assert world.put(DATA, f"{expected}") == TransactionId(SAT, expected)
+        world.save()
+    go(world)
+    assert [world.delivered(f"{number}") for number in (2, 3, 4)] == [[DATA]] * 3
+
+
+def test_a_number_that_was_not_saved_was_never_seen() -> None:
+    world = World(durable=True)
+    world.put(b"one", "one")
+    world.run(1)
+    world.restart(SAT)
+    assert world.put(b"two", "two") == TransactionId(SAT, 1) and world.log == []
+    world.save()
+    go(world)
+    assert world.delivered("two") == [b"two"] and world.delivered("one") == []
+
+
+def test_a_cancelled_request_that_was_not_saved_was_never_seen() -> None:
+    world = World(durable=True)
+    world.sat.cancel(world.put(DATA), world.now)
+    world.run(100)
+    assert world.log == [] and world.events[SAT] == []
+
+
+@pytest.mark.parametrize("number", [SAT, GROUND])
+def test_answers_wait_until_what_they_say_is_saved(number: int) -> None:
+    """ACK of EOF and Finished at the ground, ACK of Finished at the satellite."""
+    world = started()
+    if number == SAT:
+        while not world.bodies(Finished):
+            world.save()
+            world.step()
+    said = len(world.kinds(number)) if number == SAT else 0
+    world.run(3)
+    assert len(world.kinds(number)) == said and world.finished(number)
+    world.save(number)
+    world.run(0)
+    answers = {SAT: ["Ack"], GROUND: ["Ack", "Finished"]}
+    assert world.kinds(number)[said:] == answers[number]
+
+
+def test_an_answer_for_what_has_ended_waits_too() -> None:
+    world = started()
+    go(world)
+    world.log.clear()
+    world.hears(Eof(Condition.NO_ERROR, 0, 3))
+    assert world.log == []
+    world.save()
+    world.run(0)
+    assert [ack.status for ack in world.bodies(Ack)] == [TransactionStatus.TERMINATED]
+
+
+def test_only_what_changed_is_saved_again() -> None:
+    world = started(no_second_segment)
+    world.put(DATA, "other")
+    assert [one.key.sequence for one in world.sat.snapshots()] == [-1, 2]
+    assert world.sat.snapshots() == []
+    world.run(0)
+    assert [one.key.sequence for one in world.sat.snapshots()] == [1, 2]
+    world.run(0.1)
+    world.ground.snapshots()
+    world.hears(FileData(0, DATA[:10]), Eof(Condition.NO_ERROR, zlib.crc32(DATA), len(DATA)))
+    assert world.ground.snapshots() == []  # nothing new in that
+
+
+# --- damaged snapshots
+
+
+def snapshots() -> dict[TransactionId, bytes]:
+    """An entity's own, of a sender, and of a receiver that is incomplete; and of one that ended."""
+    world = started()
+    go(world)
+    world.fate = no_second_segment
+    world.put(DATA, "more")
+    world.save()
+    world.run(1)
+    world.save()
+    found = {**world.saved[SAT], TransactionId(GROUND, 1): b""}
+    found[TransactionId(GROUND, 1)] = world.saved[GROUND][TransactionId(SAT, 2)]
+    assert len(found) == 4
+    return found
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_damaged_snapshot_is_refused(index: int) -> None:
+    key, data = sorted(snapshots().items())[index]
+    damaged = [data[:size] for size in range(len(data))]
+    damaged += [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+                for at in range(len(data)) for bit in range(8)]
+    for one in [*damaged, data + b"\0", b"", bytes(4)]:
+        with pytest.raises(ValueError, match="snapshot"):
+            World().sat.load({key: one}, 0.0)
+
+
+@pytest.mark.parametrize("content", [
+    b"\xc0", b"\x80", b"\x81\xa4kind\xa6entity", b"\x93\x01\x02\x03",
+    b"\x83\xa4kind\xa6entity\xa6format\x02\xadnext_sequence\x01",
+    b"\x83\xa4kind\xa6closer\xa6format\x01\xadnext_sequence\x01",
+])
+def test_what_is_no_snapshot_is_refused(content: bytes) -> None:
+    data = zlib.crc32(content).to_bytes(4, "big") + content
+    with pytest.raises(ValueError, match="snapshot"):
+        World().sat.load({ENTITY_KEY: data}, 0.0)
+
+
+def test_a_transaction_with_an_entity_that_is_not_configured_any_more() -> None:
+    world = started()
+    entity = Entity(SAT, [Remote(9)], MemoryStore(), limits=Limits())
+    with pytest.raises(ValueError, match="entity 2"):
+        entity.load(world.saved[SAT], 0.0)
