@@ -81,11 +81,13 @@ class Reason(IntEnum):
     DIGEST_MISMATCH = 502
     SIGNATURE_BROKEN = 503
     PRIVATE_DATA_INCOMPLETE = 504
+    COMMAND_REFUSED = 505
 
     OUTPUT_UNWRITABLE = 600
     DISK_FULL = 601
     KERNEL_MISSING = 602
     OUT_OF_MEMORY = 603
+    NODE_SILENT = 604
 
     @property
     def exit_code(self) -> ExitCode:
@@ -142,9 +144,11 @@ _HINTS: dict[Reason, str] = {
     Reason.DIGEST_MISMATCH: "the picture was altered on the way: fetch it again",
     Reason.SIGNATURE_BROKEN: "the data does not come from the satellite key given",
     Reason.PRIVATE_DATA_INCOMPLETE: "the marked file was cut or altered: fetch it again",
+    Reason.COMMAND_REFUSED: "the satellite says why; the link key in use must be a commander's",
     Reason.OUTPUT_UNWRITABLE: "check the folder and its permissions",
     Reason.DISK_FULL: "free some space and run the command again",
     Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",
+    Reason.NODE_SILENT: "start it: occulta-ground run --config ground.yaml",
     Reason.OUT_OF_MEMORY: "the machine has too little memory for this command",
 }
 

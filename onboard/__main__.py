@@ -22,7 +22,24 @@ def build_parser() -> cli.Parser:
     _add_keygen(commands.add_parser("keygen", help="make the satellite's signing key pair"))
     _add_protect(commands.add_parser("protect", help="hide a private file in a JPEG picture"))
     _add_capacity(commands.add_parser("capacity", help="say how many private bytes fit"))
+    _add_run(commands.add_parser("run", help="run the flight daemon"))
     return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", required=True)
+    command.add_argument(
+        "--initialise", action="store_true",
+        help="make the state of links that have none; needed once per mission",
+    )
+    command.set_defaults(handler=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Sockets and a database are the daemon's alone: the one-shot commands start faster without.
+    from onboard import assembly
+
+    return assembly.run(options)
 
 
 def _add_keygen(command: argparse.ArgumentParser) -> None:

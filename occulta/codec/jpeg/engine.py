@@ -92,6 +92,8 @@ class StreamEngine:
         self.tables: dict[Destination, HuffmanTable] = dict(ANNEX_K)
         self.run: ScanRun | None = None
         self.scans_begun = 0
+        self.blocks = 0
+        """8x8 blocks of the scans that have ended."""
         self.emitted = 0
         """Bytes put out so far, in all."""
         self.kernel = kernels.load_kernel(KERNEL, kernel)
@@ -257,6 +259,7 @@ class StreamEngine:
         done = self._copy(item, limit) if run.raw else self._transcode(run, item, limit)
         if done:
             self.run = None
+            self.blocks += run.scan.total_blocks
             self.end_scan(run)
         return done
 

@@ -1,0 +1,220 @@
+"""Products on their way down: from the spool into CFDP, per destination and contact."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from occulta.link.cfdp import Entity, FilestoreError, PutRequest, Snapshot, TransactionId
+from occulta.link.cfdp.constants import Condition, Delivery
+from occulta.link.cfdp.events import Abandoned, Event, TransactionFinished
+from occulta.program.channel import Channel
+from onboard.config import Contact
+from onboard.spool import DATA, MANIFEST, Product, Spool
+
+NAMESPACE = "cfdp"
+_FILES = (DATA, MANIFEST)
+_AT_ONCE = 4
+"""Products under way per destination; more would only share the same link."""
+_TRANSFERS = "transfers"
+_Key = tuple[bytes, int]
+"""Product and destination."""
+Contacts = Literal["always", "connected"] | tuple[Contact, ...]
+Announce = Callable[[str, bytes, int], object]
+"""Told what happened to a product on its way to a destination."""
+
+
+def in_contact(contacts: Contacts, connected: bool, wall: float) -> bool:
+    """Whether a destination can be reached now; `wall` in seconds since 1970."""
+    if isinstance(contacts, str):
+        return contacts == "always" or connected
+    return any(window.start <= wall < window.end for window in contacts)
+
+
+def next_change(contacts: Contacts, wall: float) -> float | None:
+    """Seconds until a contact begins or ends by schedule."""
+    if isinstance(contacts, str):
+        return None
+    edges = [edge for window in contacts for edge in window if edge > wall]
+    return min(edges) - wall if edges else None
+
+
+class Downlink:
+    """Sends every product to each of its destinations, two files each, until both were received.
+
+    A product's files travel as `<id>/data` and `<id>/manifest`.
+    """
+
+    def __init__(self, spool: Spool, entity: Entity, announce: Announce) -> None:
+        self.counters: Counter[str] = Counter()
+        self._spool = spool
+        self._entity = entity
+        self._announce = announce
+        self._channels: dict[int, Channel] = {}
+        self._contacts: dict[int, Contacts] = {}
+        self._in_contact: dict[int, bool] = {}
+        self._transfers: dict[TransactionId, _Key] = {}
+        self._done: dict[_Key, set[TransactionId]] = {}
+        """Transactions of a transfer that have not ended."""
+        self._all: dict[_Key, list[TransactionId]] = {}
+
+    def add(self, channel: Channel, contacts: Contacts, now: float) -> None:
+        """A destination. Until its contact begins its time stands still."""
+        number = channel.remote.entity
+        self._channels[number] = channel
+        self._contacts[number] = contacts
+        self._in_contact[number] = False
+        self._entity.freeze(number, now)
+
+    def has_contact(self, destination: int) -> bool:
+        """Whether a destination can be reached."""
+        return self._in_contact[destination]
+
+    def is_sending(self, destination: int) -> bool:
+        """Whether transfers to a destination in contact are under way."""
+        return self._in_contact[destination] and any(n == destination for _, n in self._done)
+
+    # Restart.
+
+    def load(self, now: float) -> None:
+        """Take up the transfers of the last run; what was lost of them begins again."""
+        found = self._spool.state.load_snapshots(NAMESPACE)
+        self._entity.load({TransactionId(*key): data for key, data in found.items()}, now)
+        transfers = _decode_transfers(self._spool.state.get(_TRANSFERS))
+        for key in self._spool.deliveries.sending():
+            self._take_up(key, transfers.get(key, []), now)
+        for transaction in set(self._entity.transactions()) - set(self._transfers):
+            self._entity.cancel(transaction, now)  # its product is gone
+
+    def _take_up(self, key: _Key, transactions: list[TransactionId], now: float) -> None:
+        going = set(self._entity.transactions()).intersection(transactions)
+        ended = [t for t in transactions if t not in going]
+        well = all(self._entity.outcome(t) is Condition.NO_ERROR for t in ended)
+        if not (transactions and well):
+            self._spool.deliveries.mark_waiting(*key)
+        elif going:
+            self._done[key] = going
+            self._transfers.update(dict.fromkeys(going, key))
+            self._all[key] = transactions
+        else:
+            self._delivered(key)
+
+    # The loop.
+
+    def update(self, now: float, wall: float) -> None:
+        """Begin and end contacts, begin transfers, send what fits."""
+        for number, channel in self._channels.items():
+            contact = in_contact(self._contacts[number], channel.connected, wall)
+            if contact is not self._in_contact[number]:
+                self._in_contact[number] = contact
+                (self._entity.thaw if contact else self._entity.freeze)(number, now)
+                self.counters["contacts"] += contact
+            if contact:
+                self._begin_transfers(number, now)
+
+    def transmit(self, now: float) -> int:
+        """Send what the links have room for; packets."""
+        reachable = (c for number, c in self._channels.items() if self._in_contact[number])
+        return sum(channel.transmit(now) for channel in reachable)
+
+    def _begin_transfers(self, destination: int, now: float) -> None:
+        underway = sum(number == destination for _, number in self._done)
+        while underway < _AT_ONCE:
+            product = self._spool.deliveries.next_waiting(destination)
+            if product is None or not self._begin(product, destination, now):
+                return
+            underway += 1
+
+    def _begin(self, product: Product, destination: int, now: float) -> bool:
+        key = product.id, destination
+        started: list[TransactionId] = []
+        try:
+            for name in reversed(_FILES):  # the small one first: it says what comes
+                path = f"{product.id.hex()}/{name}"
+                request = PutRequest(destination, path, path, priority=product.priority)
+                started.append(self._entity.put(request, now))
+        except FilestoreError:
+            for transaction in started:
+                self._entity.cancel(transaction, now)
+            self._spool.products.cancel(product.id)
+            self._announce("product_unreadable", product.id, destination)
+            return False
+        self._done[key] = set(started)
+        self._transfers.update(dict.fromkeys(started, key))
+        self._all[key] = started
+        with self._spool.transaction():
+            self._spool.deliveries.mark_sending(*key)
+            self._spool.state.put({_TRANSFERS: _encode_transfers(self._all)})
+            self.save()
+        return True
+
+    def on_events(self, events: Iterable[Event], now: float) -> None:
+        """What CFDP says of the transfers."""
+        for event in events:
+            if isinstance(event, TransactionFinished | Abandoned):
+                self._ended(event, now)
+
+    def _ended(self, event: TransactionFinished | Abandoned, now: float) -> None:
+        key = self._transfers.pop(event.transaction, None)
+        if key is None:
+            return
+        complete = isinstance(event, TransactionFinished) and event.delivery is Delivery.COMPLETE
+        waited = self._done.get(key)
+        if waited is None:
+            return
+        waited.discard(event.transaction)
+        if not complete and event.condition is not Condition.NO_ERROR:
+            self._failed(key, now)
+        elif not waited:
+            self._delivered(key)
+
+    def _delivered(self, key: _Key) -> None:
+        self._forget(key)
+        self._spool.deliveries.mark_delivered(*key)
+        self.counters["products_delivered"] += 1
+        self._announce("product_delivered", *key)
+
+    def _forget(self, key: _Key) -> set[TransactionId]:
+        self._all.pop(key, None)
+        left = self._done.pop(key, set())
+        for transaction in left:
+            self._transfers.pop(transaction, None)
+        return left
+
+    def _failed(self, key: _Key, now: float) -> None:
+        """One file did not arrive: both begin again later."""
+        for transaction in self._forget(key):
+            self._entity.cancel(transaction, now)
+        self._spool.deliveries.mark_waiting(*key)
+        self.counters["transfers_failed"] += 1
+        self._announce("transfer_failed", *key)
+
+    def cancel(self, product_id: bytes, now: float) -> bool:
+        """Cancel a product everywhere; False if there is none."""
+        for key in [key for key in self._done if key[0] == product_id]:
+            for transaction in self._forget(key):
+                self._entity.cancel(transaction, now)
+        return self._spool.products.cancel(product_id)
+
+    def save(self) -> None:
+        """Make durable what changed since the last call."""
+        snapshots: list[Snapshot] = self._entity.snapshots()
+        if snapshots:
+            self._spool.state.save_snapshots(
+                NAMESPACE, [(*snapshot.key, snapshot.data) for snapshot in snapshots]
+            )
+
+
+def _encode_transfers(transfers: dict[_Key, list[TransactionId]]) -> bytes:
+    return msgspec.msgpack.encode([(*key, found) for key, found in transfers.items()])
+
+
+def _decode_transfers(data: bytes | None) -> dict[_Key, list[TransactionId]]:
+    """What was written by this program; raises ValueError for what was not."""
+    if data is None:
+        return {}
+    entries = msgspec.msgpack.decode(data, type=list[tuple[bytes, int, list[TransactionId]]])
+    return {(product, destination): found for product, destination, found in entries}

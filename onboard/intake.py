@@ -1,0 +1,258 @@
+"""Where frames and private data come in: ZeroMQ sockets and watched folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from occulta.link.drops import DropCounts, PacketError
+from occulta.link.endpoint import Server
+from occulta.link.messages import (
+    FrameBegin,
+    FrameChunk,
+    FrameEnd,
+    FrameRefused,
+    FrameStored,
+    ItemBegin,
+    ItemChunk,
+    ItemEnd,
+    ItemRefused,
+    ItemStored,
+    Message,
+    decode,
+    encode,
+)
+
+FOLDER = "folder"
+"""The camera's name of frames from the watched folder."""
+_PEER = "/folder"
+"""What machines know the folder by: no name that a peer can have."""
+REFUSED = "refused"
+"""Where files go that can never be taken in."""
+_MESSAGES = 16
+"""Messages taken at once from one socket, so that no peer keeps the daemon from the others."""
+_MAX_REPLIES = 256
+_LONGEST_PAUSE = 60.0
+"""Seconds."""
+_ENDED = object()
+_LATEST = 253_402_300_799.0
+"""Seconds: the end of the year 9999, where the time of a message ends."""
+
+
+class Machine(Protocol):
+    """`Frames` or `Items`."""
+
+    def receive(self, peer: str, message: Any, now: float) -> Sequence[Message]:
+        """Take a message; return what to answer."""
+
+
+class SocketIntake:
+    """Messages of one kind from the peers of one server."""
+
+    def __init__(self, server: Server, machine: Machine, kind: UnionType) -> None:
+        self.server = server
+        self.drops = DropCounts()
+        self._machine = machine
+        self._kind = kind
+        self._replies: deque[tuple[str, bytes]] = deque(maxlen=_MAX_REPLIES)
+
+    def update(self, now: float) -> bool:
+        """Take in what waits; True if there may be more."""
+        self._flush()
+        received = self.server.receive(_MESSAGES)
+        for peer, data in received:
+            try:
+                message = decode(data, self._kind)
+            except PacketError as error:
+                self.drops[error.drop] += 1
+                continue
+            for reply in self._machine.receive(peer, message, now):
+                self.reply(peer, reply)
+        self._flush()
+        return len(received) == _MESSAGES
+
+    def reply(self, peer: str, message: Message) -> None:
+        """Answer a peer as soon as its queue has room."""
+        self._replies.append((peer, encode(message)))
+
+    def reply_if_known(self, peer: str, message: Message) -> None:
+        """Tell a peer, if it is one of this server's."""
+        if peer in self.server.connected():
+            self.reply(peer, message)
+
+    def _flush(self) -> None:
+        """Send what can be sent, each peer's replies in order."""
+        full: set[str] = set()
+        for _ in range(len(self._replies)):
+            peer, data = self._replies.popleft()
+            is_sent = peer not in full and self.server.send(peer, data)
+            if not is_sent and peer in self.server.connected():
+                full.add(peer)
+                self._replies.append((peer, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a folder's files are put into messages: one kind of intake."""
+
+    begin: Callable[[str, str, os.stat_result], Message]
+    chunk: Callable[[str, int, bytes], Message]
+    end: Callable[[str, int, bytes], Message]
+    stored: type[Message]
+    refused: type[FrameRefused] | type[ItemRefused]
+
+
+def _frame_begin(key: str, name: str, found: os.stat_result) -> FrameBegin:
+    captured_at = min(max(0.0, found.st_mtime), _LATEST)
+    return FrameBegin(key, FOLDER, found.st_size, captured_at, False, {})
+
+
+def _item_begin(key: str, name: str, found: os.stat_result) -> ItemBegin:
+    return ItemBegin(key, found.st_size, ())
+
+
+FRAME_WORDS = Words(_frame_begin, FrameChunk, FrameEnd, FrameStored, FrameRefused)
+ITEM_WORDS = Words(_item_begin, ItemChunk, ItemEnd, ItemStored, ItemRefused)
+
+
+class _Later(NamedTuple):
+    """When a file is tried again, and how long that is after it was tried."""
+
+    time: float
+    pause: float
+
+
+class FolderIntake:
+    """Files that appear in a folder by rename, one at a time, a chunk per step.
+
+    A file that is durable in the spool is removed; one that can never be taken in is moved to
+    `refused/`. One that cannot be taken in now is tried again after a pause that grows, and keeps
+    no other waiting. Names that begin with a dot are left alone, and so are links.
+    """
+
+    def __init__(
+        self, folder: Path, machine: Machine, words: Words, interval: float, chunk: int
+    ) -> None:
+        """`interval` in seconds between two looks at the folder, `chunk` in bytes.
+
+        Raises OSError.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._machine = machine
+        self._words = words
+        self._interval = interval
+        self._chunk = chunk
+        self._now = 0.0
+        self._next_look = 0.0
+        self._feeding: Iterator[None] | None = None
+        self._later: dict[str, _Later] = {}
+
+    @property
+    def is_feeding(self) -> bool:
+        """Whether a file is being read."""
+        return self._feeding is not None
+
+    def next_timer(self) -> float:
+        """When `update` is to be called: at once while a file is being read."""
+        return 0.0 if self._feeding is not None else self._next_look
+
+    def update(self, now: float) -> None:
+        """Read on, or look for a file."""
+        self._now = now
+        if self._feeding is None and now >= self._next_look:
+            path = self._oldest()
+            if path is None:
+                self._next_look = now + self._interval
+            else:
+                self._feeding = self._feed(path)
+        if self._feeding is not None and next(self._feeding, _ENDED) is _ENDED:
+            self._feeding = None
+
+    def _oldest(self) -> Path | None:
+        """Of the files that are not to be tried again only later."""
+        try:
+            with os.scandir(self._folder) as entries:
+                files = {e.name: e for e in entries if _is_for_us(e)}
+            self._later = {n: later for n, later in self._later.items() if n in files}
+            now = [e for n, e in files.items() if n not in self._later or self._is_due(n)]
+            found = min(now, key=lambda e: (e.stat().st_mtime_ns, e.name), default=None)
+        except OSError:  # a file that has just gone, or a folder that will be back
+            return None
+        return None if found is None else Path(found.path)
+
+    def _is_due(self, name: str) -> bool:
+        return self._later[name].time <= self._now
+
+    def _feed(self, path: Path) -> Iterator[None]:
+        """Yields between chunks."""
+        try:
+            with path.open("rb") as stream:
+                answers = yield from self._read(stream, path.name)
+            is_settled = self._settle(path, answers)
+        except OSError:
+            is_settled = False
+        if not is_settled:
+            self._postpone(path.name)
+
+    def _postpone(self, name: str) -> None:
+        before = self._later.get(name)
+        pause = self._interval
+        if before is not None:
+            pause = min(2 * before.pause, max(_LONGEST_PAUSE, self._interval))
+        self._later[name] = _Later(self._now + pause, pause)
+
+    def _read(
+        self, stream: BinaryIO, name: str
+    ) -> Generator[None, None, Sequence[Message]]:
+        found = os.fstat(stream.fileno())
+        facts = os.fsencode(name) + f"|{found.st_mtime_ns}|{found.st_size}".encode()
+        key = "folder-" + hashlib.sha256(facts).hexdigest()[:40]
+        answers = self._machine.receive(_PEER, self._words.begin(key, name, found), self._now)
+        digest, size = hashlib.sha256(), 0
+        while not self._is_over(answers) and (data := stream.read(self._chunk)):
+            yield
+            answers = self._machine.receive(_PEER, self._words.chunk(key, size, data), self._now)
+            digest.update(data)
+            size += len(data)
+        if not self._is_over(answers):
+            end = self._words.end(key, size, digest.digest())
+            answers = self._machine.receive(_PEER, end, self._now)
+        return answers
+
+    def _is_over(self, answers: Sequence[Message]) -> bool:
+        ends = (self._words.stored, self._words.refused)
+        return any(isinstance(answer, ends) for answer in answers)
+
+    def _settle(self, path: Path, answers: Sequence[Message]) -> bool:
+        """Remove what is durable, move what is hopeless; False if it is to be tried again.
+
+        Raises OSError.
+        """
+        last = answers[-1] if answers else None
+        if isinstance(last, self._words.stored):
+            path.unlink(missing_ok=True)
+            return True
+        if not isinstance(last, self._words.refused) or last.retry:
+            return False
+        self._refuse(path, last)
+        return True
+
+    def _refuse(self, path: Path, why: FrameRefused | ItemRefused) -> None:
+        folder = self._folder / REFUSED
+        folder.mkdir(exist_ok=True)
+        with suppress(OSError):  # the file is to go, even if there is no room to say why
+            reason = folder / (path.name + ".reason")
+            reason.write_text(f"error {why.reason}: {why.detail}\n", encoding="utf-8")
+        os.replace(path, folder / path.name)
+
+
+def _is_for_us(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")

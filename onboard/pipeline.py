@@ -1,0 +1,81 @@
+"""One frame through its scheme, chunk by chunk."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Protocol
+
+from occulta.codec import crypto
+from occulta.schemes import sealed
+from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
+from occulta.schemes.reversible.hidden import SealedSource, declare
+from occulta.schemes.reversible.mark import Marker
+
+REVERSIBLE, SEALED, PLAIN = "reversible", "sealed", "plain"
+SCHEMES = (REVERSIBLE, SEALED, PLAIN)
+NO_PROFILE = "none"
+_EFFORT = 1
+"""Frames come once: plan with a quarter to spare where only their beginning is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who may open what is sealed, and who vouches for it."""
+
+    recipients: tuple[crypto.PublicKey, ...]
+    signing: crypto.SigningKey | None
+
+
+class Stream(Protocol):
+    """A scheme at work: the shape that all share."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take a chunk of the frame; return protected bytes; raises OccultaError."""
+
+    def finish(self) -> bytes:
+        """The frame has ended; return the rest; raises OccultaError."""
+
+
+class Plain:
+    """No scheme: the frame as it is."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The chunk."""
+        return chunk
+
+    def finish(self) -> bytes:
+        """Nothing."""
+        return b""
+
+
+def open_stream(
+    scheme: str, profile: str, keys: Keys, product_id: bytes, payload: bytes = b""
+) -> Stream:
+    """A stream of the scheme named; only `reversible` carries a payload.
+
+    `product_id` has 16 bytes; what is sealed is bound to the first eight. Raises ValueError for an
+    unknown scheme or profile, and for a payload that the scheme cannot carry.
+    """
+    if payload and scheme != REVERSIBLE:
+        raise ValueError(f"the scheme {scheme} carries no payload")
+    bound = product_id[: crypto.PRODUCT_ID_SIZE]
+    if scheme == PLAIN:
+        return Plain()
+    if scheme == SEALED:
+        sealer = crypto.Sealer.create(sealed.context(bound), keys.recipients, keys.signing)
+        return sealed.SealingStream(sealer)
+    if scheme != REVERSIBLE or profile not in PROFILES:
+        raise ValueError(f"no scheme {scheme} with the profile {profile}")
+    context = crypto.Context(SCHEME, PROFILES[profile], bound)
+    size = declare(len(payload), _EFFORT)
+    sealer = crypto.Sealer.create(context, keys.recipients, keys.signing, size)
+    source = SealedSource(sealer, io.BytesIO(payload).read, len(payload), _EFFORT)
+    return open_marker(PROFILES[profile], source)
+
+
+def counts(stream: Stream) -> tuple[int, int]:
+    """(8x8 blocks, hidden bytes) of a stream that has ended; none where the scheme parses none."""
+    if isinstance(stream, Marker):
+        return stream.blocks, stream.hidden_bits // 8
+    return 0, 0

@@ -1,0 +1,10 @@
+from onboard.spool.items import ItemFile as ItemFile
+from onboard.spool.products import ProductFile as ProductFile
+from onboard.spool.records import DATA as DATA
+from onboard.spool.records import MANIFEST as MANIFEST
+from onboard.spool.records import Counts as Counts
+from onboard.spool.records import Part as Part
+from onboard.spool.records import Piece as Piece
+from onboard.spool.records import Product as Product
+from onboard.spool.store import Spool as Spool
+from onboard.spool.store import WhenFull as WhenFull

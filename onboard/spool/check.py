@@ -1,0 +1,187 @@
+"""What is wrong with a spool's database before it is used: its structure, its values, its folders.
+
+A full check, indexes included: the database is small, the files lie beside it. SQLite has no
+checksums, and bits may flip in what is well formed; so rows are compared with the record of their
+product and with the names of their files, which say the same.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from onboard.spool.database import ERRORS, Row, connect, error_code, failure
+from onboard.spool.items import parse_name
+from onboard.spool.records import (
+    MANIFEST,
+    MAX_MANIFEST_FILE,
+    RECORD,
+    Part,
+    Record,
+    check_manifest,
+    read_record,
+)
+from onboard.spool.schema import SCHEMA, VERSION
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_OK}
+"""Python itself raises some errors, without a code: text that is none."""
+_UNREADABLE = {
+    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
+}
+_NUMBER = re.compile(r"-?[0-9]{1,20}")
+
+
+def find_damage(path: Path) -> str | None:
+    """What is wrong with a database, None if nothing is.
+
+    Raises OccultaError: OUTPUT_UNWRITABLE or DISK_FULL for what is no fault of the database.
+    """
+    try:
+        with closing(connect(path)) as connection:
+            return _find_damage(connection, path.parent)
+    except ERRORS as error:
+        if error_code(error) & 0xFF in _DAMAGE or error_code(error) in _UNREADABLE:
+            return str(error)
+        raise failure(error) from None
+
+
+def _find_damage(connection: sqlite3.Connection, folder: Path) -> str | None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, VERSION):
+        return f"version {version} is unknown"
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        return str(found).replace("\n", " ")
+    if _schema(connection) != _expected_schema(version):
+        return "the schema differs"
+    return _find_disagreement(connection, folder) if version else None
+
+
+def _expected_schema(version: int) -> list[Row]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        if version:
+            connection.executescript(SCHEMA)
+        return _schema(connection)
+
+
+def _schema(connection: sqlite3.Connection) -> list[Row]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+def _find_disagreement(connection: sqlite3.Connection, folder: Path) -> str | None:
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        return "a row refers to none"
+    if not all(is_value(row) for row in _values(connection)):
+        return "the state of a machine has no name"
+    return (
+        _disagreeing_item(connection, folder / "items")
+        or _disagreeing_part(connection)
+        or _disagreeing_product(connection, folder / "products")
+    )
+
+
+def _values(connection: sqlite3.Connection) -> Iterator[Row]:
+    yield from connection.execute("SELECT key, value FROM state")
+    yield from connection.execute("SELECT namespace, source, sequence, data FROM snapshots")
+
+
+def is_value(row: Row) -> bool:
+    """Whether a row is what other machines keep: a key or namespace, numbers if any, bytes."""
+    key, *numbers, value = row
+    typed = isinstance(value, bytes) and all(isinstance(text, str) for text in (key, *numbers))
+    return typed and all(map(_NUMBER.fullmatch, numbers))
+
+
+def _disagreeing_item(connection: sqlite3.Connection, folder: Path) -> str | None:
+    sizes: dict[str, set[int]] = {}
+    for path in folder.iterdir():
+        found = parse_name(path.name)
+        if found is not None:
+            sizes.setdefault(found[0], set()).add(found[1])
+    for key, size, state in connection.execute("SELECT key, size, state FROM items"):
+        if state == "queued" and key in sizes and size not in sizes[key]:
+            return f"item {key} has another size"
+    return None
+
+
+def _disagreeing_part(connection: sqlite3.Connection) -> str | None:
+    """Parts of an item lie one behind the other, and are counted in its row."""
+    ends: dict[int, int] = {}
+    totals: dict[int, int] = {}
+    for item, offset, size in connection.execute(
+        "SELECT item, offset, size FROM parts ORDER BY item, offset"
+    ):
+        if offset < ends.get(item, 0) or size < 1:
+            return "parts of an item overlap"
+        ends[item] = offset + size
+        totals[item] = totals.get(item, 0) + size
+    for item, size, carried in connection.execute(
+        "SELECT seq, size, carried FROM items WHERE state = 'queued'"
+    ):
+        if ends.get(item, 0) > size or totals.get(item, 0) != carried:
+            return "an item's parts are not as counted"
+    return None
+
+
+def _disagreeing_product(connection: sqlite3.Connection, folder: Path) -> str | None:
+    for row in connection.execute("SELECT * FROM products").fetchall():
+        name = row[1].hex()
+        if row[-1] == "stored" and not _agrees(connection, row, folder / name):
+            return f"product {name} is another in its record"
+    return None
+
+
+def _agrees(connection: sqlite3.Connection, row: Row, place: Path) -> bool:
+    """Whether a row says the same as a record; True where the record cannot tell."""
+    try:
+        record, record_size = read_record(place / RECORD)
+    except (OSError, ValueError):
+        return True
+    seq, priority, manifest_size, size = row[0], row[8], row[11], row[12]
+    product = record.product
+    if row[1:8] + row[9:11] != (
+        product.id, product.frame_id, product.camera, product.captured_at, product.created_at,
+        product.scheme, product.profile, product.size, product.sha256,
+    ):
+        return False
+    if size != product.size + manifest_size + record_size:
+        return False
+    return (
+        _manifest_agrees(record, manifest_size, place / MANIFEST)
+        and _deliveries_agree(connection, seq, priority, record)
+        and _parts_agree(connection, seq, record)
+    )
+
+
+def _manifest_agrees(record: Record, size: int, path: Path) -> bool:
+    """Where a manifest is whole, it has the size that the row says."""
+    try:
+        with open(path, "rb") as stream:
+            manifest = stream.read(MAX_MANIFEST_FILE)
+        if len(manifest) != size:
+            check_manifest(record.product, manifest)
+    except (OSError, ValueError):
+        return True
+    return len(manifest) == size
+
+
+def _deliveries_agree(
+    connection: sqlite3.Connection, seq: int, priority: int, record: Record
+) -> bool:
+    rows = connection.execute(
+        "SELECT destination, priority FROM deliveries WHERE product = ? ORDER BY destination",
+        (seq,),
+    ).fetchall()
+    return rows == [(number, priority) for number in sorted(record.product.destinations)]
+
+
+def _parts_agree(connection: sqlite3.Connection, seq: int, record: Record) -> bool:
+    """Parts of items that were given up are in the record only."""
+    rows = connection.execute(
+        "SELECT key, offset, parts.size FROM parts JOIN items ON item = seq WHERE product = ?",
+        (seq,),
+    )
+    return {Part(*row) for row in rows} <= set(record.parts)

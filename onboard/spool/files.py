@@ -1,0 +1,233 @@
+"""Files of the spool: under a temporary name while they grow, counted against its room.
+
+Temporary names start with a dot and end with a tilde, which no name of a frame or item contains;
+what bears one when the spool is opened is left over from a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from occulta.errors import OccultaError, Reason
+from occulta.program.files import write_failure
+from onboard.spool.database import Database
+from onboard.spool.records import Part
+
+Checkpoint = Callable[[str], None]
+"""Told each step by which something becomes durable."""
+_numbers = count()
+
+
+def temporary_name() -> str:
+    """A name that nothing else in this process has."""
+    return f".{next(_numbers)}~"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one of `temporary_name`."""
+    return name.startswith(".") and name.endswith("~")
+
+
+@contextmanager
+def writing(name: object) -> Iterator[None]:
+    """OSError becomes OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
+    try:
+        yield
+    except OSError as error:
+        raise write_failure(error, name) from None
+
+
+def sync(path: Path) -> None:
+    """Make a folder's entries durable; raises OSError. The acknowledgement depends on it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """A new file of these bytes, durable but for its name; raises OSError."""
+    with open(path, "xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there; raises OSError.
+
+    A folder goes at once: what is left of it after a crash has a temporary name.
+    """
+    if path.is_dir() and not path.is_symlink():
+        doomed = path.with_name(temporary_name())
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a crash left under temporary names; raises OSError."""
+    for path in folder.iterdir():
+        if is_temporary(path.name):
+            remove(path)
+
+
+class Lease(NamedTuple):
+    """A range of private data that a file in progress was given, and the item's row."""
+
+    item: int
+    part: Part
+
+
+class PartialFile:
+    """A file being written. The caller commits or discards it.
+
+    `priority` says what may have to go for it; `declared` is how large it is expected to be.
+    """
+
+    def __init__(
+        self, place: Path, data: Path, room: Room, priority: int, declared: int
+    ) -> None:
+        """`place` is what `discard` removes. Raises OSError; the room was asked for before."""
+        self.place = place
+        self.priority = priority
+        self.leases: list[Lease] = []
+        self._room = room
+        self._declared = declared
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._is_whole = True
+        self._stream = open(data, "xb", buffering=0)  # noqa: SIM115 - closed by its owner's verbs
+        room.files.append(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self._size
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of what was written."""
+        return self._digest.digest()
+
+    @property
+    def charged(self) -> int:
+        """Bytes of the room that are taken."""
+        return max(self._size, self._declared if self._room.reserves else 0)
+
+    def write(self, data: bytes) -> None:
+        """Append; raises OccultaError: SPOOL_FULL, DISK_FULL or OUTPUT_UNWRITABLE.
+
+        A file that could not take everything can only be discarded.
+        """
+        self.require_open()
+        self._room.grow(self, len(data))
+        self._is_whole = False
+        view = memoryview(data)
+        with writing("the spool"):
+            while view:  # a disk nearly full takes a part, then nothing
+                view = view[self._stream.write(view) or 0 :]
+        self._size += len(data)
+        self._digest.update(data)
+        self._is_whole = True
+
+    def require_open(self) -> None:
+        """Raises ValueError for a file that was committed or discarded, or is not whole."""
+        if self._stream.closed or not self._is_whole:
+            raise ValueError("the file is closed or incomplete")
+
+    def sync(self) -> None:
+        """Make durable what was written, but not its name; raises OSError."""
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        """It is no file in progress any more; what it is under some name stays."""
+        if not self._stream.closed:
+            self._room.files.remove(self)
+            with suppress(OSError):
+                self._stream.close()
+
+    def discard(self) -> None:
+        """Close and remove it. Afterwards, and after a commit, this does nothing."""
+        if not self._stream.closed:
+            self.close()
+            with suppress(OSError):  # left to the next start
+                remove(self.place)
+
+
+class Policy(Protocol):
+    """What may go when there is no room."""
+
+    def droppable(self, priority: int) -> int:
+        """Bytes that could be freed for something of this priority."""
+
+    def drop_lowest(self, priority: int) -> bool:
+        """Free some bytes for something of this priority; False if there is nothing to free."""
+
+
+class Room:
+    """The bytes in use, rows and files in progress, and how many there may be.
+
+    Without a policy a declared size is reserved at once; with one, room is made as bytes arrive, so
+    that a frame that never completes has cost nothing more than it took.
+    """
+
+    def __init__(self, database: Database, max_bytes: int) -> None:
+        self.files: list[PartialFile] = []
+        self.policy: Policy | None = None
+        self._database = database
+        self._max_bytes = max_bytes
+        self._stored = 0
+        self._seen = -1
+
+    @property
+    def reserves(self) -> bool:
+        """Whether a declared size counts before it is written."""
+        return self.policy is None
+
+    @property
+    def stored(self) -> int:
+        """Bytes of committed products and items."""
+        if self._seen != self._database.changes:
+            self._seen = self._database.changes
+            self._stored = self._database.value(
+                "SELECT (SELECT coalesce(sum(bytes), 0) FROM products WHERE bytes > 0)"
+                " + (SELECT coalesce(sum(size), 0) FROM items WHERE state = 'queued')"
+            )
+        return self._stored
+
+    @property
+    def used(self) -> int:
+        """Bytes on the disk."""
+        return self.stored + sum(file.size for file in self.files)
+
+    def admit(self, declared: int, priority: int) -> None:
+        """Raises OccultaError(SPOOL_FULL) if so many bytes more could not be taken."""
+        spare = self.policy.droppable(priority) if self.policy else 0
+        if self._charged + declared > self._max_bytes + spare:
+            raise self._full()
+
+    def grow(self, file: PartialFile, size: int) -> None:
+        """Make room for more bytes of a file; raises OccultaError(SPOOL_FULL)."""
+        needed = max(file.size + size - file.charged, 0)
+        while self._charged + needed > self._max_bytes:
+            if self.policy is None or not self.policy.drop_lowest(file.priority):
+                raise self._full()
+
+    @property
+    def _charged(self) -> int:
+        return self.stored + sum(file.charged for file in self.files)
+
+    def _full(self) -> OccultaError:
+        return OccultaError(
+            Reason.SPOOL_FULL, f"the spool holds {self.used} of {self._max_bytes} bytes"
+        )

@@ -1,0 +1,182 @@
+"""A start: rows and folders agree again.
+
+A product that is named but has no row, after a crash or where the database was lost, is whole: it
+is verified and taken up, with what it carries. A row whose files are not as it says is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from onboard.spool.database import Database
+from onboard.spool.files import remove, writing
+from onboard.spool.items import Items, item_path, parse_name
+from onboard.spool.notices import Notices
+from onboard.spool.products import Products
+from onboard.spool.records import (
+    DATA,
+    MANIFEST,
+    MAX_MANIFEST_FILE,
+    RECORD,
+    Product,
+    Record,
+    check_manifest,
+    read_record,
+)
+from onboard.spool.rows import Rows
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_CHUNK = 1 << 20
+
+
+def reconcile(
+    database: Database, rows: Rows, products: Products, items: Items, notices: Notices
+) -> None:
+    """Make rows and folders agree; raises OccultaError."""
+    with writing(products.folder.parent), database.transaction():
+        _reconcile_items(items, notices)
+        _reconcile_products(rows, products, notices)
+
+
+def _reconcile_items(items: Items, notices: Notices) -> None:
+    rows = items.rows()
+    queued = {key: size for key, size, state in rows if state == "queued"}
+    delivered = {(key, size) for key, size, state in rows if state == "delivered"}
+    for key, size in queued.items():
+        fault = _fault(item_path(items.folder, key, size), "file", size)
+        if fault is not None:
+            items.give_up(key, fault)
+    adopted = 0
+    for path in sorted(items.folder.iterdir(), key=_age):
+        found = parse_name(path.name)
+        if found is None:
+            notices.add(f"items/{path.name} is none of the spool's: left alone")
+        elif found in delivered or found[0] in queued and queued[found[0]] != found[1]:
+            remove(path)  # a crash came before it
+        elif found[0] not in queued:
+            adopted += _adopt_item(path, *found, items, notices)
+    if adopted:
+        notices.add(f"items taken up again: {adopted}")
+
+
+def _adopt_item(path: Path, key: str, size: int, items: Items, notices: Notices) -> bool:
+    fault = _fault(path, "file", size)
+    if fault is None:
+        items.adopt(key, size)
+        return True
+    remove(path)
+    notices.add(f"item {key} is lost: {fault}")
+    return False
+
+
+def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> None:
+    names = {entry.name for entry in os.scandir(products.folder)}
+    for seq, product_id, state, size, manifest_size, total in rows.every():
+        name = bytes(product_id).hex()
+        place = products.folder / name
+        fault = _find_fault(place, size, manifest_size) if state == "stored" else None
+        if fault is not None:
+            products.damage(seq, fault, _total(place))
+        elif total == 0 and name in names:
+            remove(place)  # a crash came before it
+        names.discard(name)
+    found = [_Found.read(products.folder / name) for name in names if _ID.fullmatch(name)]
+    adopted = sum(_adopt(product, products, notices) for product in sorted(found, key=_Found.order))
+    if adopted:
+        notices.add(f"products taken up again: {adopted}")
+    for name in sorted(names):
+        if not _ID.fullmatch(name):
+            notices.add(f"products/{name} is none of the spool's: left alone")
+
+
+class _Found(NamedTuple):
+    """A product's folder without a row, and what is wrong with it."""
+
+    place: Path
+    record: Record | None
+    fault: str | None
+
+    @classmethod
+    def read(cls, place: Path) -> _Found:
+        record = None
+        try:
+            record, _ = read_record(place / RECORD)
+            check_manifest(record.product, _read(place / MANIFEST, MAX_MANIFEST_FILE))
+            _check_data(place / DATA, record.product)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            return cls(place, record, why or "unreadable")
+        return cls(place, record, None)
+
+    def order(self) -> tuple[float, str]:
+        created = self.record.product.created_at if self.record else 0.0
+        return created, self.place.name
+
+
+def _adopt(found: _Found, products: Products, notices: Notices) -> bool:
+    name, total = found.place.name, _total(found.place)
+    if found.record is None or found.fault is not None:
+        product = found.record.product if found.record else _unknown(bytes.fromhex(name))
+        products.adopt_damaged(product, total, found.fault or "")
+        return False
+    if products.known_frame(found.record.product.frame_id) is not None:
+        remove(found.place)  # refused, stored again later: the later one counts
+        notices.add(f"product {name} is removed: its frame is stored already")
+        return False
+    manifest_size = _size(found.place / MANIFEST)
+    products.adopt(found.record.product, manifest_size, total, found.record.parts)
+    return True
+
+
+def _unknown(product_id: bytes) -> Product:
+    """What is known of a product whose record is damaged."""
+    return Product(product_id, "", "", 0, 0, "", "", 255, (), 0, bytes(32))
+
+
+def _find_fault(place: Path, size: int, manifest_size: int) -> str | None:
+    return _fault(place / DATA, DATA, size) or _fault(place / MANIFEST, MANIFEST, manifest_size)
+
+
+def _fault(path: Path, what: str, expected: int) -> str | None:
+    found = _size(path)
+    if found < 0:
+        return f"its {what} is missing"
+    return None if found == expected else f"its {what} has {found} bytes, not {expected}"
+
+
+def _check_data(path: Path, product: Product) -> None:
+    digest = hashlib.sha256()
+    size = 0
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    if (size, digest.digest()) != (product.size, product.sha256):
+        raise ValueError("size or digest of the data is not what its record says")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with open(path, "rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"its {path.name} is too long")
+    return data
+
+
+def _size(path: Path) -> int:
+    """Bytes of a regular file, -1 if there is none."""
+    if path.is_symlink() or not path.is_file():
+        return -1
+    return path.stat().st_size
+
+
+def _total(place: Path) -> int:
+    return sum(max(_size(place / name), 0) for name in (DATA, MANIFEST, RECORD))
+
+
+def _age(path: Path) -> tuple[int, str]:
+    return path.lstat().st_mtime_ns, path.name

@@ -1,0 +1,128 @@
+"""Telemetry of the daemon: housekeeping, events, answers to telecommands."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum, unique
+from typing import NamedTuple
+
+from occulta.link import pus
+from occulta.link.drops import Drop
+from occulta.link.pus import Event, Report, Severity
+from occulta.link.pus.fields import Unsigned
+from occulta.link.pus.telemetry import MAX_TEXT
+from occulta.link.space_packet import SequenceCounter
+from occulta.program.channel import Channel
+
+MAX_WAITING = 256
+"""Reports kept per destination while there is no contact; the oldest go first."""
+
+
+@unique
+class EventId(IntEnum):
+    """Definition ids of events. A number is never used twice."""
+
+    STARTED = 1
+    STOPPING = 2
+    CONTACT_BEGUN = 3
+    CONTACT_ENDED = 4
+    PRODUCT_STORED = 5
+    PRODUCT_DELIVERED = 6
+    TRANSFER_FAILED = 7
+    PRODUCT_UNREADABLE = 8
+    FRAME_REFUSED = 9
+    SPOOL_NOTICE = 10
+    COMMAND_REFUSED = 11
+
+
+_SEVERITY = {
+    EventId.TRANSFER_FAILED: Severity.LOW,
+    EventId.FRAME_REFUSED: Severity.LOW,
+    EventId.PRODUCT_UNREADABLE: Severity.MEDIUM,
+    EventId.SPOOL_NOTICE: Severity.MEDIUM,
+    EventId.COMMAND_REFUSED: Severity.MEDIUM,
+}
+
+
+class _Waiting(NamedTuple):
+    report: Report
+    wall: float
+
+
+class Reporter:
+    """Sends reports to destinations; what cannot go now waits, bounded."""
+
+    def __init__(self, apid: int, wall: Callable[[], float]) -> None:
+        """`wall` gives seconds since 1970."""
+        self.lost: Counter[int] = Counter()
+        """Reports given up, per destination."""
+        self._apid = apid
+        self._wall = wall
+        self._channels: dict[int, Channel] = {}
+        self._waiting: dict[int, deque[_Waiting]] = {}
+        self._message_counts: dict[tuple[int, int, int], SequenceCounter] = {}
+
+    def add(self, channel: Channel) -> None:
+        """A destination of reports."""
+        self._channels[channel.remote.entity] = channel
+        self._waiting[channel.remote.entity] = deque()
+
+    def event(self, event_id: EventId, text: str, parameter: int = 0) -> None:
+        """Tell every destination that something happened."""
+        severity = _SEVERITY.get(event_id, Severity.INFORMATIVE)
+        line = "".join(letter if letter.isprintable() else "?" for letter in text)
+        clipped = line.encode()[: MAX_TEXT].decode(errors="ignore")
+        self.report(Event(severity, event_id, parameter & 0xFFFF_FFFF, clipped))
+
+    def report(self, report: Report, destination: int | None = None) -> None:
+        """Queue a report for one destination, or for all."""
+        for number in self._channels if destination is None else (destination,):
+            waiting = self._waiting[number]
+            waiting.append(_Waiting(report, self._wall()))
+            if len(waiting) > MAX_WAITING:
+                waiting.popleft()
+                self.lost[number] += 1
+
+    def housekeeping(self, report: Report, reachable: Iterable[int]) -> None:
+        """Send a report that is worth nothing later."""
+        for number in reachable:
+            if not self._waiting[number]:
+                self._send(number, _Waiting(report, self._wall()))
+
+    def flush(self, reachable: Iterable[int]) -> None:
+        """Send what waits for the destinations in contact."""
+        for number in reachable:
+            waiting = self._waiting[number]
+            while waiting and self._send(number, waiting[0]):
+                waiting.popleft()
+
+    def _send(self, destination: int, waiting: _Waiting) -> bool:
+        channel = self._channels[destination]
+        if not channel.connected:
+            return False
+        kind = (destination, *waiting.report.message_type)
+        count = self._message_counts.setdefault(kind, SequenceCounter(bits=16))
+        packet = pus.encode_telemetry(
+            waiting.report, apid=self._apid, sequence_count=channel.next_count(self._apid),
+            time=waiting.wall, message_count=count.next(), destination=destination,
+        )
+        return channel.send(packet)
+
+
+def onboard_values(values: Mapping[str, float]) -> pus.Housekeeping:
+    """Structure 1; values beyond their width stay at the largest."""
+    widths = {field.name: field for field in pus.ONBOARD.fields}
+    clipped = {
+        name: min(int(values.get(name, 0)), (1 << field.bits) - 1)
+        for name, field in widths.items() if isinstance(field, Unsigned)
+    }
+    return pus.Housekeeping(pus.ONBOARD.structure_id, clipped)
+
+
+def drop_values(counts: Iterable[Mapping[Drop, int]]) -> pus.Housekeeping:
+    """Structure 2 from the counts of every part of the daemon."""
+    total: Counter[Drop] = Counter()
+    for count in counts:
+        total.update(count)
+    return pus.link_drops(total)

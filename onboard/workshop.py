@@ -1,0 +1,159 @@
+"""Where frames and items become products: rules, seals, manifests, the spool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from occulta.codec import crypto
+from occulta.errors import OccultaError, Reason
+from occulta.link.messages import (
+    MAX_SIZE,
+    FrameBegin,
+    ItemBegin,
+    ManifestFile,
+    ProductManifest,
+    sign_manifest,
+)
+from occulta.schemes import sealed
+from occulta.schemes.records import OVERHEAD, Record, encode_records
+from onboard.config import Rule
+from onboard.frames import Job
+from onboard.items import ItemJob
+from onboard.pipeline import NO_PROFILE, REVERSIBLE, SEALED, Keys, counts, open_stream
+from onboard.spool import DATA, ItemFile, Part, Piece, Product, ProductFile, Spool
+
+_MAX_PAYLOAD = 1 << 22
+"""Private bytes in one frame: they are held in memory."""
+
+
+class _FrameContext(NamedTuple):
+    rule: Rule
+    file: ProductFile
+    carried: list[Part]
+
+
+class Workshop:
+    """What `Frames` and `Items` need of the daemon."""
+
+    def __init__(
+        self, spool: Spool, keys: Keys, rules: Sequence[Rule], destinations: tuple[int, ...], *,
+        share: float, when_unknown: int, random: Callable[[int], bytes],
+        wall: Callable[[], float],
+    ) -> None:
+        """`share` of a frame's size may be private data, `when_unknown` bytes without a size.
+
+        `wall` gives seconds since 1970.
+
+        `keys.signing` must be there: manifests are signed.
+        """
+        if keys.signing is None:
+            raise ValueError("products are signed: give a signing key")
+        self.rules = list(rules)
+        self.counters: Counter[str] = Counter()
+        self._signing = keys.signing
+        self._spool = spool
+        self._keys = keys
+        self._destinations = destinations
+        self._share = share
+        self._when_unknown = when_unknown
+        self._random = random
+        self._wall = wall
+        self._recipients = {key.fingerprint: key for key in keys.recipients}
+
+    # Frames.
+
+    def known_frame(self, frame_id: str) -> bytes | None:
+        """The product that this frame became, if it did."""
+        return self._spool.products.known_frame(frame_id)
+
+    def begin(self, frame: FrameBegin, with_payload: bool) -> Job:
+        """Choose a scheme, open a file; raises OccultaError."""
+        rule = next(rule for rule in self.rules if matches(rule, frame))
+        file = self._spool.products.begin(frame.size, rule.priority)
+        try:
+            carries = with_payload and rule.scheme == REVERSIBLE
+            pieces = self._pieces(file, frame) if carries else []
+            payload = encode_records(
+                Record(piece.item_key, piece.offset, piece.item_size, piece.data)
+                for piece in pieces
+            )
+            product_id = self._random(16)
+            stream = open_stream(rule.scheme, rule.profile, self._keys, product_id, payload)
+        except BaseException:
+            file.discard()
+            raise
+        context = _FrameContext(rule, file, [piece.part for piece in pieces])
+        return Job(frame, product_id, stream, file.write, file.discard, context)
+
+    def _pieces(self, file: ProductFile, frame: FrameBegin) -> list[Piece]:
+        room = self._when_unknown if frame.size is None else int(self._share * frame.size)
+        return self._spool.items.next_pieces(file, min(room, _MAX_PAYLOAD), OVERHEAD)
+
+    def commit(self, job: Job) -> None:
+        """Make the finished product durable; raises OccultaError."""
+        rule, file, carried = job.context
+        profile = rule.profile if rule.scheme == REVERSIBLE else NO_PROFILE
+        now = self._wall()
+        manifest = ProductManifest(
+            job.product_id, job.frame.frame_id, job.frame.captured_at, now, rule.scheme, profile,
+            (ManifestFile(DATA, file.size, file.sha256),),
+        )
+        product = Product(
+            job.product_id, job.frame.frame_id, job.frame.camera, job.frame.captured_at, now,
+            rule.scheme, profile, rule.priority, self._destinations,
+            file.size, file.sha256,
+        )
+        signed = sign_manifest(manifest, self._signing)
+        job.product_id = self._spool.products.commit(file, product, signed, carried)
+        blocks, hidden = counts(job.stream)
+        self.counters["blocks"] += blocks
+        self.counters["hidden_bytes"] += hidden
+
+    # Items.
+
+    def known_item(self, item_id: str) -> bool:
+        """True if the item is durable, or was and has been sent."""
+        return self._spool.items.known(item_id) is not None
+
+    def begin_item(self, item: ItemBegin) -> ItemJob:
+        """Open a file and a seal for the recipients named; raises OccultaError."""
+        recipients = self._named(item) or list(self._keys.recipients)
+        size = sealed.sealed_size(item.size, len(recipients), signed=True)
+        if size > MAX_SIZE:
+            raise OccultaError(Reason.BAD_INTAKE, f"an item of {item.size} bytes is too long")
+        file = self._spool.items.begin(item.item_id, size)
+        context = sealed.context(self._random(crypto.PRODUCT_ID_SIZE))
+        sealer = crypto.Sealer.create(context, recipients, self._signing)
+        return ItemJob(item, sealed.SealingStream(sealer), file.write, file.discard, file)
+
+    def _named(self, item: ItemBegin) -> list[crypto.PublicKey]:
+        try:
+            return [self._recipients[fingerprint] for fingerprint in item.recipients]
+        except KeyError:
+            raise OccultaError(Reason.BAD_INTAKE, "the item names an unknown recipient") from None
+
+    def commit_item(self, job: ItemJob) -> None:
+        """Make the sealed item durable; raises OccultaError."""
+        file: ItemFile = job.context
+        if job.position != job.item.size:
+            raise OccultaError(
+                Reason.BAD_INTAKE, f"{job.position} bytes of the {job.item.size} announced"
+            )
+        self._spool.items.commit(file)
+
+
+def matches(rule: Rule, frame: FrameBegin) -> bool:
+    """Whether a rule is for a frame.
+
+    A sensitive frame matches a rule that leaves the picture in view only where the rule says
+    `sensitive: true` itself.
+    """
+    if rule.sensitive is not None and rule.sensitive is not frame.sensitive:
+        return False
+    if frame.sensitive and rule.sensitive is None and rule.scheme != SEALED:
+        return False
+    labels_match = all(frame.labels.get(name) == value for name, value in rule.labels.items())
+    return labels_match and fnmatchcase(frame.camera, rule.camera)
