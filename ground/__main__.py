@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ground import provision, recover
+from ground import command, console, provision, recover
 from occulta.codec.crypto import PrivateKey
 from occulta.program import cli, keyfiles
 
@@ -21,7 +21,24 @@ def build_parser() -> cli.Parser:
         commands.add_parser("provision", help="make a mission's keys and configurations")
     )
     _add_recover(commands.add_parser("recover", help="get private data and original back"))
+    _add_run(commands.add_parser("run", help="run the ground node"))
+    command.add(commands.add_parser("command", help="send a telecommand through the node"))
+    console.add_commands(commands)
     return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", required=True)
+    command.add_argument("--initialise", action="store_true",
+                         help="make the state of links that have none; needed once per mission")
+    command.set_defaults(handler=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Sockets and databases are the node's alone: the one-shot commands start faster without.
+    from ground import assembly
+
+    return assembly.run(options)
 
 
 def _add_keygen(command: argparse.ArgumentParser) -> None:

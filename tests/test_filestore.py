@@ -64,6 +64,15 @@ def test_a_file_that_exists_is_not_replaced(store: DiskFilestore, tmp_path: Path
     assert (tmp_path / "in/name").read_bytes() == b"old"
 
 
+def test_a_file_that_arrives_again_may_replace_itself(tmp_path: Path) -> None:
+    store = DiskFilestore(tmp_path, tmp_path / "in", replace=True)
+    for content in (b"first", b"again"):
+        sink = store.open_sink(ID, False)
+        sink.write(0, content)
+        sink.commit("name", 5)
+    assert (tmp_path / "in/name").read_bytes() == b"again"
+
+
 @pytest.mark.parametrize("name", ["../out/x", "/tmp/x", "a/../../x", "", ".", "a//b", "a\0b"])
 def test_unsafe_names_are_refused(name: str, store: DiskFilestore) -> None:
     with pytest.raises(FilestoreError):

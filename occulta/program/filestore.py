@@ -1,7 +1,8 @@
 """Files for CFDP on a disk: sources below one folder, received files below another.
 
 What is received lies under a name made of the transaction's number until it is complete; then it
-takes its own name, never that of a file that exists already, and never through a symbolic link.
+takes its own name, never through a symbolic link, and that of a file that exists already only where
+the store was told so.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ class DiskSource:
 class DiskSink:
     """A file being received."""
 
-    def __init__(self, root: Path, part: Path, resume: bool) -> None:
+    def __init__(self, root: Path, part: Path, resume: bool, replace: bool) -> None:
         self._root = root
         self._part = part
+        self._replace = replace
         flags = os.O_RDWR | os.O_NOFOLLOW | (0 if resume else os.O_CREAT | os.O_TRUNC)
         try:
             self._file = os.open(part, flags, 0o600)
@@ -99,7 +101,7 @@ class DiskSink:
             os.fsync(self._file)
             *folders, last = name.split("/")
             target = _make_folders(self._root, folders) / last
-            rename_anew(self._part, target)
+            (os.replace if self._replace else rename_anew)(self._part, target)
         except OSError as error:
             raise failure(error, f"cannot publish {name!r}") from None
         except OccultaError as error:
@@ -130,10 +132,15 @@ def _make_folders(root: Path, folders: list[str]) -> Path:
 
 
 class DiskFilestore:
-    """Sends files from below `outgoing`, receives them below `incoming`."""
+    """Sends files from below `outgoing`, receives them below `incoming`.
 
-    def __init__(self, outgoing: Path, incoming: Path) -> None:
+    With `replace`, a received file takes the place of an earlier one of its name: for folders where
+    only this store writes, and a file may arrive again after a crash.
+    """
+
+    def __init__(self, outgoing: Path, incoming: Path, *, replace: bool = False) -> None:
         """Raises OSError if the folders cannot be made."""
+        self._replace = replace
         self._outgoing = outgoing
         self._incoming = incoming
         self._parts = incoming / PARTS
@@ -148,4 +155,4 @@ class DiskFilestore:
     def open_sink(self, transaction: TransactionId, resume: bool) -> DiskSink:
         """A place for a transaction's file; raises FilestoreError."""
         part = self._parts / f"{transaction.source}-{transaction.sequence}.part"
-        return DiskSink(self._incoming, part, resume)
+        return DiskSink(self._incoming, part, resume, self._replace)

@@ -1,0 +1,330 @@
+"""The ground archive: a row for each product in `archive.db`, and a folder of its files.
+
+    inbox/<id>/           data, manifest: as CFDP delivered them
+    products/<id>/        received.jpg (received.sealed), manifest; carrier.jpg, private.bin,
+                          report.json once they were recovered
+    items/, items.db      private data that arrives in pieces (items.py)
+    rejected/<id>-<n>/    what was refused, and why (inbox.py)
+
+A pair is verified in the inbox, then its folder is renamed into `products`, then its row is
+committed: whatever lies in `products` has been verified, and a folder without a row is one whose
+archiving was interrupted, or whose row was lost. Both are made good in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ground import rows
+from ground.database import Database, open_database
+from ground.inbox import (
+    Pair,
+    Rejected,
+    RejectedFolder,
+    Rejection,
+    check_digest,
+    check_size,
+    is_complete,
+    is_product_name,
+    read_pair,
+)
+from ground.items import ITEMS_SCHEMA
+from ground.outcome import Outcome, distrust, outcome_of, read_report
+from ground.product import (
+    ARCHIVE_DATABASE,
+    DATA,
+    ITEMS,
+    ITEMS_DATABASE,
+    MANIFEST,
+    PRODUCTS,
+    SETTLED,
+    Job,
+    Product,
+    State,
+    product_folder,
+    received_name,
+)
+from ground.trust import Trust
+from occulta.program import files
+from occulta.program.filestore import PARTS
+
+INBOX, REJECTED, REMOVED = "inbox", "rejected", ".removed"
+
+
+class Disposition(StrEnum):
+    """What became of something in the inbox."""
+
+    ARCHIVED = "archived"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The name in the inbox and what became of it; the product is None for what was rejected."""
+
+    disposition: Disposition
+    name: str
+    product: Product | None = None
+    rejection: Rejection | None = None
+    detail: str = ""
+
+
+def _nothing(step: str) -> None:
+    """No checkpoint."""
+
+
+class Archive:
+    """One process writes it, and any number may read its database.
+
+    `now` is in seconds since 1970-01-01 UTC. Every method may raise OccultaError, mostly DISK_FULL
+    or OUTPUT_UNWRITABLE; what it was about is then done by the next `scan`.
+    """
+
+    def __init__(
+        self, folder: Path, trust: Trust, now: float,
+        checkpoint: Callable[[str], object] = _nothing,
+    ) -> None:
+        """Open it, made if it is missing. `checkpoint` is told each step that was done."""
+        self.inbox = folder / INBOX
+        """Where CFDP puts what it receives."""
+        self.notices: list[str] = []
+        """What an operator should be told; the caller takes them away."""
+        self.counters: Counter[str] = Counter({each.value: 0 for each in Disposition})
+        self.rejections: Counter[str] = Counter({each.value: 0 for each in Rejection})
+        self._folder = folder
+        self._checkpoint = checkpoint
+        with _reaching(folder):
+            for path in (folder, *(folder / name for name in (INBOX, PRODUCTS, ITEMS, REMOVED))):
+                path.mkdir(0o700, parents=True, exist_ok=True)
+            self._sweep()
+            self._rejected = RejectedFolder(folder / REJECTED)
+        self._database = self._open_database()
+        rows.restart(self._database)
+        self.set_trust(trust)
+        self._adopt(now)
+
+    def close(self) -> None:
+        """It is no longer needed."""
+        self._database.close()
+
+    # --- in
+
+    def offer(self, path: Path, now: float) -> Offer | None:
+        """A file was delivered below the inbox: archive its product, or None if it is incomplete.
+
+        Reads the whole file, for its digest. Raises ValueError for a path elsewhere.
+        """
+        entry = self._entry(path)
+        with _reaching(entry):
+            try:
+                return self._judge(entry, now) if os.path.lexists(entry) else None
+            except Rejected as error:
+                return self._reject(entry, error, now)
+
+    def scan(self, now: float) -> list[Offer]:
+        """Archive everything complete in the inbox, and make good what was interrupted."""
+        self._adopt(now)
+        with _reaching(self.inbox):
+            entries = sorted(entry for entry in self.inbox.iterdir() if entry.name != PARTS)
+        offers = (self.offer(entry, now) for entry in entries)
+        return [offer for offer in offers if offer]
+
+    def _entry(self, path: Path) -> Path:
+        """What is judged as a whole. A peer may name a file in the folder of unfinished ones."""
+        parts = path.relative_to(self.inbox).parts
+        depth = 2 if parts[:1] == (PARTS,) else 1
+        if len(parts) < depth or ".." in parts:
+            raise ValueError("not a file below the inbox")
+        return self.inbox.joinpath(*parts[:depth])
+
+    def _judge(self, entry: Path, now: float) -> Offer | None:
+        if not is_complete(entry):
+            return None
+        pair = read_pair(entry, self._trust.keys)
+        check_size(entry / DATA, pair.data.size)
+        check_digest(entry / DATA, pair.data.sha256)
+        known = self.product(pair.manifest.product_id)
+        return self._drop(entry, pair, known) if known else self._archive(entry, pair, now)
+
+    def _archive(self, entry: Path, pair: Pair, now: float) -> Offer:
+        place = product_folder(self._folder, entry.name)
+        entry.rename(place)
+        self._checkpoint("moved")
+        product = self._record(place, pair, now)
+        self.counters[Disposition.ARCHIVED.value] += 1
+        return Offer(Disposition.ARCHIVED, entry.name, product)
+
+    def _record(self, place: Path, pair: Pair, received_at: float) -> Product:
+        """Name the data for what it is, make the renames durable, then commit the row."""
+        if (place / DATA).exists():
+            (place / DATA).rename(place / received_name(pair.manifest.scheme))
+            self._checkpoint("named")
+        for folder in (place, place.parent, self.inbox):
+            files.sync_folder(folder)
+        self._checkpoint("synced")
+        satellite = self._trust.name(pair.signer) if pair.is_authentic else None
+        revoked = pair.manifest.created_at >= self._trust.revoked_since(pair.signer)
+        rows.insert(self._database, pair, satellite, revoked, received_at)
+        self._checkpoint("recorded")
+        return self._known(pair.manifest.product_id)
+
+    def _drop(self, entry: Path, pair: Pair, known: Product) -> Offer:
+        if pair.data.sha256 != known.sha256:
+            raise Rejected(Rejection.CONFLICT, "the product is archived with other data")
+        entry.rename(self._folder / REMOVED / entry.name)
+        self._checkpoint("dropped")
+        self._sweep()
+        self.counters[Disposition.DUPLICATE.value] += 1
+        return Offer(Disposition.DUPLICATE, entry.name, known)
+
+    def _reject(self, entry: Path, error: Rejected, now: float) -> Offer:
+        place = self._rejected.take(entry, error, now)
+        self.counters[Disposition.REJECTED.value] += 1
+        self.rejections[error.rejection.value] += 1
+        self.notices.append(f"rejected {entry.name!a}: {error.detail}; kept in {place.name}")
+        return Offer(
+            Disposition.REJECTED, entry.name, rejection=error.rejection, detail=error.detail
+        )
+
+    def _sweep(self) -> None:
+        for path in (self._folder / REMOVED).iterdir():
+            shutil.rmtree(path)
+
+    # --- what a crash or a damaged disk left
+
+    def _open_database(self) -> Database:
+        database, notice = open_database(self._folder / ARCHIVE_DATABASE, rows.SCHEMA)
+        if notice:
+            self.notices.append(f"{notice}; made again from the products' folders")
+        items, notice = open_database(self._folder / ITEMS_DATABASE, ITEMS_SCHEMA)
+        items.close()
+        if notice:
+            again = rows.recover_items_again(database)
+            self.notices.append(f"{notice}; {again} products are recovered again")
+        return database
+
+    def _adopt(self, now: float) -> None:
+        """Give a row to each folder that has none."""
+        known = rows.ids(self._database)
+        folder = self._folder / PRODUCTS
+        with _reaching(folder):
+            names = sorted(path.name for path in folder.iterdir() if is_product_name(path.name))
+        adopted = 0
+        for name in names:
+            if bytes.fromhex(name) not in known:
+                try:
+                    adopted += self._adopt_one(folder / name, now)
+                except OSError as error:  # of a bad disk, say: the others are to be had still
+                    self.notices.append(f"product {name} cannot be reached: {error.strerror}")
+        if adopted:
+            self.notices.append(f"{adopted} products had no row")
+
+    def _adopt_one(self, place: Path, now: float) -> bool:
+        try:
+            pair = read_pair(place, self._trust.keys)
+            names = (DATA, received_name(pair.manifest.scheme))
+            data = next((name for name in names if (place / name).exists()), DATA)
+            check_size(place / data, pair.data.size)
+        except (Rejected, FileNotFoundError, NotADirectoryError) as error:
+            self._reject(place, Rejected(Rejection.DAMAGED, str(error)), now)
+            return False
+        product = self._record(place, pair, (place / MANIFEST).stat().st_mtime)
+        outcome = outcome_of(read_report(place))
+        if outcome is not None and outcome.product == place.name and outcome.state in SETTLED:
+            self._settle(product.id, outcome)
+        return True
+
+    # --- recovery
+
+    def next_to_recover(self) -> Product | None:
+        """The oldest product whose recovery has not begun."""
+        return rows.next_archived(self._database)
+
+    def begin_recovery(self, product_id: bytes) -> Job:
+        """What the worker is to do; raises ValueError for an unknown product."""
+        product = self._known(product_id)
+        rows.set_state(self._database, product_id, State.RECOVERING)
+        key = self._trust.keys[product.signer].raw if product.authentic else None
+        return Job(product=product_id.hex(), key=key, revoked=product.revoked)
+
+    def end_recovery(self, outcome: Outcome) -> Product:
+        """What the worker said; raises ValueError for an unknown product."""
+        return self._settle(self._known(bytes.fromhex(outcome.product)).id, outcome)
+
+    def set_recipients(self, fingerprints: Collection[bytes]) -> int:
+        """The recipients' keys at hand; returns how many products a new one may open."""
+        return rows.set_recipients(self._database, fingerprints)
+
+    def _settle(self, product_id: bytes, outcome: Outcome) -> Product:
+        rows.settle(self._database, product_id, outcome)
+        self._correct_reports()
+        return self._known(product_id)
+
+    # --- whose signatures count
+
+    def set_trust(self, trust: Trust) -> None:
+        """Known satellites and revocations, for what is archived too.
+
+        A report that claims too much is corrected at once; where a signature counts that did not,
+        the product is recovered again.
+        """
+        self._trust = trust
+        for signer, satellite in rows.signers(self._database):
+            name = trust.name(signer)
+            if satellite is None and name is not None:
+                self._verify_again(signer, name)
+            elif satellite != name:
+                rows.rename_satellite(self._database, signer, name)
+            rows.set_revoked(self._database, signer, trust.revoked_since(signer))
+        self._correct_reports()
+
+    def _verify_again(self, signer: bytes, satellite: str) -> None:
+        for product_id in rows.signed_by_unknown(self._database, signer):
+            try:
+                pair = read_pair(product_folder(self._folder, product_id.hex()), self._trust.keys)
+            except (Rejected, OSError):
+                continue  # as little authentic as before
+            if pair.is_authentic:
+                rows.set_satellite(self._database, product_id, satellite)
+
+    def _correct_reports(self) -> None:
+        for product in rows.misreported(self._database):
+            folder = product_folder(self._folder, product.id.hex())
+            said = None if product.authentic else distrust(folder, product.revoked)
+            if said is None:
+                rows.set_state(self._database, product.id, State.ARCHIVED)
+            else:
+                rows.restate(self._database, product.id, said)
+
+    # --- out
+
+    def product(self, product_id: bytes) -> Product | None:
+        """One product."""
+        return rows.product(self._database, product_id)
+
+    def counts(self) -> dict[State, tuple[int, int]]:
+        """Products and bytes received, for each state."""
+        return rows.counts(self._database)
+
+    def _known(self, product_id: bytes) -> Product:
+        found = self.product(product_id)
+        if found is None:
+            raise ValueError(f"no product {product_id.hex()}")
+        return found
+
+
+@contextmanager
+def _reaching(name: Path) -> Iterator[None]:
+    """OSError becomes OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
+    try:
+        yield
+    except OSError as error:
+        raise files.write_failure(error, name) from None

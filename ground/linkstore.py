@@ -1,0 +1,49 @@
+"""What the node remembers of its links between runs: CFDP transactions, in one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ground.database import open_database
+from occulta.link.cfdp import Snapshot, TransactionId
+
+_SCHEMA = """
+PRAGMA user_version = 1;
+CREATE TABLE snapshots (
+    source TEXT NOT NULL, sequence TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (source, sequence)
+) WITHOUT ROWID;
+"""
+DATABASE = "links.db"
+
+
+class LinkStore:
+    """Snapshots of one entity. What was lost with a damaged database is sent and asked again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
+        self._database, self.notice = open_database(folder / DATABASE, _SCHEMA)
+
+    def close(self) -> None:
+        """It is no longer needed."""
+        self._database.close()
+
+    def load(self) -> dict[TransactionId, bytes]:
+        """All snapshots."""
+        rows = self._database.rows("SELECT source, sequence, data FROM snapshots")
+        return {TransactionId(int(row[0]), int(row[1])): bytes(row[2]) for row in rows}
+
+    def save(self, snapshots: Iterable[Snapshot]) -> None:
+        """Replace snapshots, all or none of them; raises OccultaError."""
+        with self._database.transaction():
+            for key, data in snapshots:
+                source, sequence = str(key.source), str(key.sequence)
+                if data is None:
+                    self._database.change(
+                        "DELETE FROM snapshots WHERE source = ? AND sequence = ?", source, sequence
+                    )
+                else:
+                    self._database.change(
+                        "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", source, sequence, data
+                    )

@@ -1,0 +1,266 @@
+"""One archived product through its recovery: carrier.jpg, private.bin and report.json, or why not.
+
+All that a recovery puts out is published together; report.json comes last and says which files
+count. A failure of this side (exit status 2 or 6) changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ground import recover
+from ground.inbox import Pair, Rejected, check_digest, check_size, read_pair
+from ground.items import COMPLETE, ItemStore, is_records, read_records, source_of
+from ground.opening import open_sealed, with_some_key
+from ground.outcome import Outcome, encode_report, outcome_of, verdict
+from ground.product import (
+    CARRIER,
+    PLAIN,
+    PRIVATE,
+    REPORT,
+    REVERSIBLE,
+    SEALED,
+    Job,
+    State,
+    product_folder,
+    received_name,
+)
+from ground.report import Report
+from occulta.codec.crypto import PrivateKey, VerifyingKey
+from occulta.errors import ExitCode, OccultaError, Reason
+from occulta.program import files, keyfiles
+
+_OWN_FAULTS = (ExitCode.USAGE, ExitCode.MACHINE)
+_PAYLOAD = ".payload"
+
+
+@dataclass
+class Task:
+    """A recovery at work; `said` becomes the report, `outputs` are published with it."""
+
+    job: Job
+    archive: Path
+    pair: Pair
+    keys: Sequence[PrivateKey]
+    stack: ExitStack
+    said: dict[str, Any]
+    report: files.OutputFile
+    outputs: list[files.OutputFile] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """The product's."""
+        return product_folder(self.archive, self.job.product)
+
+    @property
+    def signer(self) -> VerifyingKey | None:
+        """Whose signature must be inside; None for a product that is not authentic."""
+        return None if self.job.key is None else VerifyingKey(self.job.key)
+
+    def open_received(self) -> BinaryIO:
+        """What was received, after a look at its size; raises OccultaError."""
+        path = self.folder / received_name(self.pair.manifest.scheme)
+        try:
+            check_size(path, self.pair.data.size)
+        except OSError as error:
+            raise files.read_failure(error, path.name) from None
+        except Rejected as error:
+            raise OccultaError(Reason.TRUNCATED, f"{path.name}: {error.detail}") from None
+        return self.stack.enter_context(files.open_input(str(path)))
+
+    def output(self, name: str) -> files.OutputFile:
+        """A file of the product's folder, not to be published yet."""
+        return self.stack.enter_context(_output(self.folder / name))
+
+
+def _output(path: Path) -> AbstractContextManager[files.OutputFile]:
+    return files.output(path, 0o600, replace=True)
+
+
+def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
+    """Recover a product; raises nothing for what may be wrong with it."""
+    said: dict[str, Any] = {"product": job.product, "authentic": False, "revoked": job.revoked}
+    folder = product_folder(archive, job.product)
+    try:
+        with ExitStack() as stack:
+            _sweep(folder)
+            keys = [keyfiles.read_key(str(path), PrivateKey) for path in key_files]
+            pair = _read_pair(folder)
+            said |= _facts(pair)
+            report = stack.enter_context(_output(folder / REPORT))
+            return _restore(Task(job, archive, pair, keys, stack, said, report))
+    except OSError as failure:
+        error = files.write_failure(failure, folder)
+    except OccultaError as failure:
+        error = failure
+    return _outcome(said | _failure(error))
+
+
+def _restore(task: Task) -> Outcome:
+    try:
+        _scheme(task.pair.manifest.scheme)(task)
+        task.said |= {"state": State.RECOVERED.value, "error": None}
+        task.said["verdict"] = verdict(task.said)
+    except OccultaError as error:
+        if error.reason.exit_code in _OWN_FAULTS:
+            raise
+        task.said |= _failure(error)
+        task.outputs.clear()
+    _publish(task)
+    return _outcome(task.said)
+
+
+def _scheme(name: str) -> Callable[[Task], None]:
+    if name not in _SCHEMES:
+        hint = "a later version may know it; what was received stays in the archive"
+        raise OccultaError(Reason.BAD_HIDDEN_DATA, f"the scheme {name} is unknown", hint)
+    return _SCHEMES[name]
+
+
+def _facts(pair: Pair) -> dict[str, Any]:
+    """What the manifest says."""
+    manifest = pair.manifest
+    return {
+        "frame_id": manifest.frame_id, "captured_at": manifest.captured_at,
+        "created_at": manifest.created_at, "signer": pair.signer.hex(),
+        "scheme": manifest.scheme, "profile": manifest.profile, "private": [], "items": [],
+        "carrier": None,
+    }
+
+
+def _read_pair(folder: Path) -> Pair:
+    try:
+        return read_pair(folder, {})
+    except OSError as error:
+        raise files.read_failure(error, folder) from None
+    except Rejected as error:
+        raise OccultaError(Reason.INPUT_UNREADABLE, f"the manifest: {error.detail}") from None
+
+
+def _failure(error: OccultaError) -> dict[str, Any]:
+    state = State.NO_KEY if error.reason is Reason.WRONG_KEY else State.FAILED
+    said = {"number": error.reason.value, "detail": error.detail, "hint": error.hint}
+    found: dict[str, Any] = {"state": state.value, "authentic": False, "error": said}
+    return found | {"verdict": verdict(found)}
+
+
+def _outcome(said: dict[str, Any]) -> Outcome:
+    found = outcome_of(said)
+    if found is None:
+        raise ValueError("a report without its own fields")
+    return found
+
+
+# --- schemes
+
+
+def _recover_plain(task: Task) -> None:
+    """Nothing was done to the frame: what was received is the carrier, as its manifest says."""
+    try:
+        check_digest(Path(task.open_received().name), task.pair.data.sha256)
+    except Rejected as error:
+        raise OccultaError(Reason.DIGEST_MISMATCH, error.detail) from None
+    task.said |= {
+        "intact": True, "authentic": task.signer is not None, "signed": True,
+        "carrier": received_name(PLAIN), "carrier_bytes": task.pair.data.size,
+        "carrier_sha256": task.pair.data.sha256.hex(),
+    }
+
+
+def _recover_sealed(task: Task) -> None:
+    """The whole frame was sealed."""
+    carrier = task.output(CARRIER)
+    opened = open_sealed(task.open_received(), carrier, task.keys, task.signer)
+    if task.signer is not None and not opened.is_authentic:
+        raise OccultaError(Reason.SIGNATURE_BROKEN, "the frame is not signed as its manifest is")
+    task.said |= {
+        "intact": True, "authentic": opened.is_authentic, "signed": opened.is_signed,
+        "product_id": opened.product_id.hex(), "carrier": CARRIER,
+        "carrier_bytes": opened.size, "carrier_sha256": opened.digest.hex(),
+    }
+    task.outputs.append(carrier)
+
+
+def _recover_reversible(task: Task) -> None:
+    """Private data hidden in the frame."""
+    received = task.open_received()
+    carrier, payload = task.output(CARRIER), task.output(_PAYLOAD)
+    sealed = task.stack.enter_context(files.spool(task.folder))
+    work = recover.Work(received, received.name, carrier, payload, task.report, sealed)
+    known = [task.signer] if task.signer else []
+
+    def attempt(key: PrivateKey) -> None:
+        for file in (carrier, payload, sealed):
+            file.restart()
+        received.seek(0)
+        found = Report()
+        try:
+            recover.recover(work, key, known, found)
+        finally:
+            profile = found.profile or task.pair.manifest.profile
+            task.said |= found.as_dict() | {"profile": profile}
+
+    with_some_key(task.keys, attempt)
+    task.said["carrier"] = CARRIER
+    task.outputs.append(carrier)
+    _take_payload(task, payload.read_again())
+
+
+_SCHEMES: dict[str, Callable[[Task], None]] = {
+    REVERSIBLE: _recover_reversible, SEALED: _recover_sealed, PLAIN: _recover_plain,
+}
+
+
+# --- private data
+
+
+def _take_payload(task: Task, payload: BinaryIO) -> None:
+    """Items in pieces, from the daemon, or the private file itself, from `protect`."""
+    size = files.size_of(payload) or 0
+    if not is_records(payload, size):
+        payload.seek(0)
+        _add_private(task, payload)
+        return
+    source = source_of(task.pair.signer, task.signer is not None)
+    records = read_records(payload, size)
+    with closing(ItemStore(task.archive)) as store:
+        items = store.take(source, task.job.product, records, task.keys, task.signer)
+        task.said["items"] = [item.as_dict() for item in items]
+        for item in items:
+            if item.state == COMPLETE and item.product == task.job.product:
+                with files.open_input(str(store.path(item))) as opened:
+                    _add_private(task, opened)
+
+
+def _add_private(task: Task, content: BinaryIO) -> None:
+    """`private.bin`, and `private-2.bin` and so on for a product that completes several items."""
+    names: list[str] = task.said["private"]
+    name = f"private-{len(names) + 1}.bin" if names else PRIVATE
+    out = task.output(name)
+    for chunk in files.chunks_of(content, name):
+        out.write(chunk)
+    names.append(name)
+    task.outputs.append(out)
+
+
+# --- the product's folder
+
+
+def _publish(task: Task) -> None:
+    """Put out everything, the report last; what an earlier recovery left goes."""
+    task.report.write(encode_report(task.said))
+    files.publish_together([*task.outputs, task.report], lambda: None)
+    kept = {file.path.name for file in task.outputs}
+    for path in task.folder.iterdir():
+        if (path.name == CARRIER or path.match("private*.bin")) and path.name not in kept:
+            path.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a recovery left that was cut off."""
+    for path in folder.glob(".*.partial"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,221 @@
+"""One remote at the other end of a link: CFDP, packets, protection and the endpoint, wired up.
+
+Both programs drive it the same way; which of them it runs in shows only in the packet type and
+the direction of its keys.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from occulta.link import security
+from occulta.link.cfdp import Entity
+from occulta.link.drops import Drop, DropCounts, PacketError
+from occulta.link.endpoint import Endpoint
+from occulta.link.space_packet import (
+    HEADER_SIZE,
+    Apids,
+    PacketType,
+    SequenceCounter,
+    header,
+    read_header,
+)
+
+OVERHEAD = HEADER_SIZE + security.OVERHEAD
+"""Octets that a link packet has beside its PDU."""
+_STEP = 32
+"""Packets prepared at once."""
+_BURST = 0.02
+"""Seconds of sending at full rate that may follow a pause."""
+SaveState = Callable[[str, bytes], object]
+"""Makes a state durable under a name; raises OccultaError if it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Who is at the other end: a peer of the endpoint, its CFDP entity, the largest PDU for it."""
+
+    peer: str
+    entity: int
+    max_pdu: int
+    rate: float | None = None
+    """Bit/s of link packets at most."""
+
+
+class Channel:
+    """Packets to and from one remote. `own` is the type of packets sent from here."""
+
+    def __init__(
+        self, link: Endpoint, remote: Remote, entity: Entity, own: PacketType, apids: Apids, *,
+        sender: security.Sender, receiver: security.Receiver, save: SaveState,
+    ) -> None:
+        self.link = link
+        self.remote = remote
+        self.peer = remote.peer
+        """The endpoint's peer by which the remote was heard last."""
+        self.drops: DropCounts = Counter()
+        self.packets_sent = 0
+        self.packets_received = 0
+        self.heard: float | None = None
+        """When a packet last verified."""
+        self._entity = entity
+        self._own = own
+        self._apids = apids
+        self._sender = sender
+        self._receiver = receiver
+        self._save = save
+        self._counts = {
+            apid: SequenceCounter() for apid in (apids.files, apids.telemetry, apids.commands)
+        }
+        self._waiting: deque[bytes] = deque()
+        self._tokens = 0.0
+        self._refilled = 0.0
+        self._save_sender()
+
+    @property
+    def connected(self) -> bool:
+        """True while the peer's endpoint is there."""
+        return self.peer in self.link.connected()
+
+    @property
+    def blocked(self) -> bool:
+        """True while packets wait for room in the link."""
+        return bool(self._waiting)
+
+    # Keys.
+
+    @property
+    def selected_key(self) -> int:
+        """Id of the key in use."""
+        return self._sender.selected
+
+    def select_key(self, key_id: int) -> None:
+        """Protect under another preloaded key; raises ValueError for one that is not there."""
+        self._sender.select(key_id)
+        self._save_sender()
+
+    def ratchet(self) -> None:
+        """Move the key in use on, and forget the one before."""
+        self._sender.ratchet()
+        self._save_sender()
+
+    def _save_sender(self) -> None:
+        if self._sender.needs_save:
+            state = self._sender.state()
+            self._save("sender", state)
+            self._sender.saved(state)
+
+    def _save_receiver(self) -> None:
+        state = self._receiver.state()
+        self._save("receiver", state)
+        self._receiver.saved(state)
+
+    # Sending.
+
+    def next_count(self, apid: int) -> int:
+        """The sequence count of the next packet with this APID."""
+        return self._counts[apid].next()
+
+    def send(self, packet: bytes) -> bool:
+        """Protect and send a plain space packet; False if the link has no room: it is lost."""
+        self._drain()
+        if self._waiting or not self.connected:
+            return False
+        self._waiting.append(self._protect(packet))
+        self._drain()
+        return True
+
+    def transmit(self, now: float) -> int:
+        """Send what CFDP has for the remote as far as link and rate go; return the packets."""
+        before = self.packets_sent
+        while self.connected and self._drain() and (room := self._room(now)) > 0:
+            outgoing = self._entity.pdus_to_send(now, room, self.remote.entity)
+            if not outgoing:
+                break
+            for _, pdu in outgoing:
+                count = self.next_count(self._apids.files)
+                head = header(self._own, self._apids.files, count, len(pdu))
+                self._waiting.append(self._protect(head + pdu))
+                self._tokens -= len(pdu) + OVERHEAD
+        return self.packets_sent - before
+
+    def next_time(self, now: float) -> float | None:
+        """When the rate lets the next packet go; None if nothing but the link holds it back."""
+        if self.remote.rate is None or self._waiting:
+            return None
+        missing = self._packet_size - self._tokens
+        return now if missing <= 0 else self._refilled + 8 * missing / self.remote.rate
+
+    @property
+    def _packet_size(self) -> int:
+        return self.remote.max_pdu + OVERHEAD
+
+    def _room(self, now: float) -> int:
+        """Octets of PDUs that may go now; 0 where not even one packet may."""
+        if self.remote.rate is None:
+            return _STEP * self.remote.max_pdu
+        full = max(self.remote.rate / 8 * _BURST, 2.0 * self._packet_size)
+        self._tokens += (now - self._refilled) * self.remote.rate / 8
+        self._tokens, self._refilled = min(self._tokens, full), now
+        return int(self._tokens // self._packet_size) * self.remote.max_pdu
+
+    def _protect(self, packet: bytes) -> bytes:
+        protected = self._sender.protect(packet)
+        self._save_sender()
+        return protected
+
+    def _drain(self) -> bool:
+        """Hand waiting packets to the link; False while it has no room."""
+        while self._waiting:
+            if not self.link.send(self.peer, self._waiting[0]):
+                return False
+            self._waiting.popleft()
+            self.packets_sent += 1
+        return True
+
+    # Receiving.
+
+    def deliver(self, protected: bytes, now: float, peer: str) -> security.Opened | None:
+        """Take a packet from a peer: PDUs go to the entity, what else verified is returned.
+
+        A packet that is of no use is counted under its reason in `drops`.
+        """
+        try:
+            opened = self._open(protected)
+            head = read_header(opened.packet)
+            if head.packet_type is self._own:
+                raise PacketError(Drop.PACKET_TYPE, "a packet of the other direction")
+            self.peer = peer
+            self.heard = now
+            self.packets_received += 1
+            if head.apid != self._apids.files:
+                return opened
+            pdu = opened.packet[HEADER_SIZE:]
+            if _remote_entity(pdu) != self.remote.entity:
+                raise PacketError(Drop.WRONG_ENTITY, "a PDU in another entity's name")
+            self._entity.receive(pdu, now)
+        except PacketError as error:
+            self.drops[error.drop] += 1
+        return None
+
+    def _open(self, protected: bytes) -> security.Opened:
+        try:
+            opened = self._receiver.open(protected)
+        except security.StateNotSaved:
+            self._save_receiver()
+            opened = self._receiver.open(protected)
+        if self._receiver.needs_save:
+            self._save_receiver()
+        return opened
+
+
+def _remote_entity(pdu: bytes) -> int | None:
+    """The entity that a PDU says it comes from (CCSDS 727.0-B-5, 5.1); None if it is cut short."""
+    if len(pdu) < 4:
+        return None
+    width, sequence = (pdu[3] >> 4 & 7) + 1, (pdu[3] & 7) + 1
+    start = 4 + (width + sequence) * (pdu[0] >> 3 & 1)
+    octets = pdu[start : start + width]
+    return int.from_bytes(octets, "big") if len(octets) == width else None

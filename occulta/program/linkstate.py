@@ -1,0 +1,67 @@
+"""The security state of a link on disk: one file per end and direction, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from occulta.errors import OccultaError, Reason
+from occulta.link import security
+from occulta.program import files
+
+_SENDER, _RECEIVER = "sender", "receiver"
+_MAX_STATE = 1 << 20
+
+
+class LinkState:
+    """The files `<name>.sender` and `<name>.receiver` of one remote."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Raises OccultaError(OUTPUT_UNWRITABLE)."""
+        files.make_folder(folder, 0o700)
+        self._paths = {kind: folder / f"{name}.{kind}" for kind in (_SENDER, _RECEIVER)}
+
+    def initialise(
+        self, keys: Sequence[security.LinkKey], sending: security.Direction, newer_than: int
+    ) -> None:
+        """Make first states where there are none, the first key selected; raises OccultaError.
+
+        `newer_than` is as of `security.initialise_receiver`.
+        """
+        receiving = security.Direction(1 - sending)
+        made = {
+            _SENDER: security.initialise_sender(keys, sending, keys[0].key_id),
+            _RECEIVER: security.initialise_receiver(keys, receiving, newer_than),
+        }
+        for kind, state in made.items():
+            if not self._paths[kind].exists():
+                self.save(kind, state)
+
+    def open(
+        self, sending: security.Direction, margin: int, *, clock: float,
+        random: Callable[[int], bytes],
+    ) -> tuple[security.Sender, security.Receiver]:
+        """Both ends as they were saved; raises OccultaError(LINK_STATE)."""
+        try:
+            sender = security.Sender(self._read(_SENDER), sending, clock=clock, random=random)
+            receiving = security.Direction(1 - sending)
+            receiver = security.Receiver(self._read(_RECEIVER), receiving, margin)
+        except security.StateUnusable as error:
+            raise OccultaError(Reason.LINK_STATE, str(error)) from None
+        return sender, receiver
+
+    def save(self, kind: str, state: bytes) -> None:
+        """Make a state durable in the place of the last one; raises OccultaError."""
+        with files.output(self._paths[kind], 0o600, replace=True) as out:
+            out.write(state)
+            out.publish()
+
+    def _read(self, kind: str) -> bytes | None:
+        path = self._paths[kind]
+        try:
+            with path.open("rb") as stream:
+                return stream.read(_MAX_STATE + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise files.read_failure(error, path) from None
