@@ -1,4 +1,4 @@
-"""occulta-sim: the camera and the demonstration."""
+"""occulta-sim: the camera, the link and the demonstration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+from occulta.errors import OccultaError
 from sim.camera import DEFAULT_SEED, MEGAPIXELS, photograph
 from sim.command import CommandFailed
 from sim.demo import Options, demonstrate
+from sim.link.relay import relay
 
 USAGE, REFUSED, MACHINE = 2, 3, 6
 """Exit statuses, as in the other programs; a failed step of the demo passes on its own."""
@@ -23,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     except CommandFailed as failure:
         hint = "the command's own output: " + failure.ran.errors.strip().replace("\n", " / ")
         return _fail(str(failure), hint, failure.ran.status)
+    except OccultaError as error:
+        return _fail(error.detail.replace("\n", "\n  "), error.hint, error.reason.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", "check the path and free space", MACHINE)
@@ -43,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     camera.add_argument("--quality", type=int, choices=range(1, 101), default=85, metavar="1..100")
     camera.add_argument("-o", dest="output", required=True, metavar="OUT.jpg")
     camera.set_defaults(run=_camera)
+    link = commands.add_parser("link", help="stand between satellites and ground, with faults")
+    link.add_argument("--config", type=Path, required=True, metavar="FILE")
+    link.set_defaults(run=_link)
     return parser
 
 
@@ -79,6 +86,11 @@ def _camera(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.write(picture)
     else:
         publish(Path(arguments.output), picture)
+    return 0
+
+
+def _link(arguments: argparse.Namespace) -> int:
+    relay(arguments.config)
     return 0
 
 

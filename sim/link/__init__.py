@@ -1,0 +1,1 @@
+"""The link between satellite and ground, and what goes wrong on it."""
