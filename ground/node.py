@@ -31,7 +31,7 @@ from occulta.link.messages import (
 from occulta.program.loop import LONGEST_POLL, Loop
 
 log = logging.getLogger("occulta.ground")
-SAVE_INTERVAL = 0.2
+SAVE_INTERVAL = 0.05
 """Seconds between two saves of what CFDP remembers; answers to the satellite wait for them."""
 SCAN_INTERVAL = 60.0
 """Seconds between two looks at the inbox for what an interrupted run left."""

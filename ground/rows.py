@@ -168,7 +168,8 @@ def set_recipients(database: Database, fingerprints: Collection[bytes]) -> int:
 def _again(database: Database, condition: str) -> int:
     return database.change(
         "UPDATE products SET state = 'archived',"
-        f" changed = seq + (SELECT max(changed) FROM products) WHERE {condition}"
+        f" changed = seq + (SELECT max(changed) FROM products) "
+        f" WHERE state <> 'archived' AND ({condition})"
     )
 
 

@@ -14,9 +14,10 @@ from occulta.link.space_packet import HEADER_SIZE, Apids
 from occulta.program.channel import Channel
 
 log = logging.getLogger("occulta.ground")
-RESEND = 3.0
+RESEND = 1.0
 """Seconds after which a telecommand without an answer is sent again."""
 GIVE_UP = 30.0
+"""Seconds: more often sent than a satellite that was restarted takes packets for seen."""
 _EVENTS_KEPT = 256
 _LEVELS = {
     Severity.INFORMATIVE: logging.INFO, Severity.LOW: logging.INFO,

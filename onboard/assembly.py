@@ -37,8 +37,12 @@ from onboard.telemetry import EventId, Reporter
 from onboard.workshop import Workshop
 
 _LINK_QUEUE = 32
-_COMMAND_MARGIN = 0
-"""Every packet from the ground is durable before it counts: a replayed command never works."""
+_MARGIN = 24
+"""Packets from the ground that a crash may cost, so that a save is not needed for each.
+
+What was replayed never works, whatever the margin; a ground that repeats a command more often than
+this gets through.
+"""
 _MOST_ITEMS_OPEN = 16
 _FOLDER_CHUNK = 1 << 18
 _EVENTS = {
@@ -134,7 +138,7 @@ def _open_channel(
     if initialise:
         state.initialise(read_link_keys(destination.link_keys), security.Direction.DOWN, 0)
     sender, receiver = state.open(
-        security.Direction.DOWN, _COMMAND_MARGIN, clock=time.time(), random=os.urandom
+        security.Direction.DOWN, _MARGIN, clock=time.time(), random=os.urandom
     )
     remote = Remote(
         destination.name, destination.entity, destination.cfdp.max_pdu, destination.rate

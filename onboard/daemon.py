@@ -27,7 +27,7 @@ from onboard.telemetry import EventId, Reporter, drop_values, onboard_values
 from onboard.workshop import Workshop
 
 log = logging.getLogger("occulta.onboard")
-SAVE_INTERVAL = 0.2
+SAVE_INTERVAL = 0.05
 """Seconds between two saves of what CFDP remembers: what was not saved is sent or asked again."""
 DRAIN = 10.0
 """Seconds that frames in progress are given to be completed once the daemon is to stop."""

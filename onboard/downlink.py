@@ -17,8 +17,8 @@ from onboard.spool import DATA, MANIFEST, Product, Spool
 
 NAMESPACE = "cfdp"
 _FILES = (DATA, MANIFEST)
-_AT_ONCE = 4
-"""Products under way per destination; more would only share the same link."""
+_AT_ONCE = 16
+"""Products under way per destination: enough to fill the link while answers are awaited."""
 _TRANSFERS = "transfers"
 _Key = tuple[bytes, int]
 """Product and destination."""

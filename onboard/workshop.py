@@ -27,6 +27,8 @@ from onboard.spool import DATA, ItemFile, Part, Piece, Product, ProductFile, Spo
 
 _MAX_PAYLOAD = 1 << 22
 """Private bytes in one frame: they are held in memory."""
+_PAPER_SHARE = 1 / 128
+"""Of a frame's size: the profile carries a bit for each block, and more would never fit."""
 
 
 class _FrameContext(NamedTuple):
@@ -75,7 +77,7 @@ class Workshop:
         file = self._spool.products.begin(frame.size, rule.priority)
         try:
             carries = with_payload and rule.scheme == REVERSIBLE
-            pieces = self._pieces(file, frame) if carries else []
+            pieces = self._pieces(file, frame, rule) if carries else []
             payload = encode_records(
                 Record(piece.item_key, piece.offset, piece.item_size, piece.data)
                 for piece in pieces
@@ -88,8 +90,9 @@ class Workshop:
         context = _FrameContext(rule, file, [piece.part for piece in pieces])
         return Job(frame, product_id, stream, file.write, file.discard, context)
 
-    def _pieces(self, file: ProductFile, frame: FrameBegin) -> list[Piece]:
-        room = self._when_unknown if frame.size is None else int(self._share * frame.size)
+    def _pieces(self, file: ProductFile, frame: FrameBegin, rule: Rule) -> list[Piece]:
+        share = min(self._share, _PAPER_SHARE) if rule.profile == "paper" else self._share
+        room = self._when_unknown if frame.size is None else int(share * frame.size)
         return self._spool.items.next_pieces(file, min(room, _MAX_PAYLOAD), OVERHEAD)
 
     def commit(self, job: Job) -> None:

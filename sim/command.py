@@ -60,7 +60,7 @@ def run(program: str, *arguments: str, cwd: Path) -> Ran:
         done = subprocess.run(
             [*launcher, str(writer), *command],
             cwd=cwd,
-            env=_environment(),
+            env=environment(),
             pass_fds=[writer],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -84,7 +84,7 @@ def must(program: str, *arguments: str, cwd: Path) -> Ran:
     return ran
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment with the packages importable from any directory."""
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT), inherited] if inherited else [str(ROOT)])

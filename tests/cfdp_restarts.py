@@ -14,17 +14,19 @@ def started(fate: Fate = arrives, data: bytes = DATA, **changes: object) -> Worl
     return world
 
 
-def go(world: World, every: int = 1, crashes: dict[int, int] | None = None) -> int:
-    """To the end, saving both entities every so many steps; entities fail before given steps.
+def go(world: World, period: float = 0, crashes: dict[int, int] | None = None) -> int:
+    """To the end, saving both entities every so many seconds; entities fail before given steps.
 
-    Returns the number of steps.
+    Nothing happens for longer than the period without a save. Returns the number of steps.
     """
+    due = world.now
     for count in range(100_000):
-        if count % every == 0:
+        if world.now >= due:
             world.save()
+            due = world.now + period
         if crashes and count in crashes:
             world.restart(crashes[count])
-        if not world.step():
+        if not world.step(due):
             world.save()
             if not world.step():
                 return count

@@ -1,11 +1,13 @@
-"""Structure-aware fuzzing of survey, marking and recovery, for a limited time.
+"""Structure-aware fuzzing of survey, marking and recovery, and of the link, for a limited time.
 
-    python -m tests.fuzz [--seconds 60] [--seed N] [--kernel compiled|plain]
+    python -m tests.fuzz [--seconds 60] [--seed N] [--kernel compiled|plain] [--target jpeg|link]
 
-What must hold for any input: the only exception is OccultaError; a file that was marked recovers
-to the same bytes, however it is cut; both kernels agree. Work is done in a child process, so that
-a hang or a dead process is caught too. Inputs that break a rule are kept in tests/crashes/, and
-tests/test_crashes.py replays them ever after.
+What must hold for any JPEG file: the only exception is OccultaError; a file that was marked
+recovers to the same bytes, however it is cut; both kernels agree. For the link see
+tests/fuzz_link.py. Each target has an equal share of the time. Work is done in a child process, so
+that a hang or a dead process is caught too. Inputs that break a rule are kept in tests/crashes/,
+the link's in tests/crashes/link/; tests/test_crashes.py and tests/test_fuzz_link.py replay them
+ever after.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from occulta.codec.jpeg.engine import NO_LIMIT
 from occulta.codec.jpeg.survey import Survey
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
+from tests.fuzz_link import examine_session, invent_session
 from tests.jpegs import KINDS, sample
 from tests.mutation import mutate
 from tests.support import compiled_kernel, mark, pieces, private_bytes, recover
@@ -123,44 +129,72 @@ def seeds() -> list[bytes]:
     return originals + [x for x in outcomes if isinstance(x, bytes)]
 
 
-def save(data: bytes, what: str) -> Path:
+class Trial(NamedTuple):
+    """An input, how it is given, and what must hold of it; `check` counts what became of it."""
+
+    data: bytes
+    how: str
+    check: Callable[[], Counter[str]]
+
+
+def jpeg_trials(rng: random.Random, kernel: str | None) -> Iterator[Trial]:
+    """Damaged files, cut anywhere."""
+    corpus = seeds()
+    both = compiled_kernel() is not None
+    while True:
+        data = mutate(rng, rng.choice(corpus), rng.choice(corpus))
+        cuts = [rng.randrange(len(data) + 1) for _ in range(rng.choice([1, 2, 5]))]
+        compare = both and rng.random() < 0.05
+        yield Trial(data, f"cut at {cuts}", partial(_check_jpeg, data, cuts, kernel, compare))
+
+
+def _check_jpeg(data: bytes, cuts: list[int], kernel: str | None, compare: bool) -> Counter[str]:
+    outcomes = examine(data, cuts, kernel)
+    if compare:
+        compare_kernels(data, cuts)
+    return Counter(o.name if isinstance(o, Reason) else "bytes" for o in outcomes)
+
+
+def link_trials(rng: random.Random, kernel: str | None) -> Iterator[Trial]:
+    """Sessions on the link."""
+    while True:
+        session = invent_session(rng)
+        yield Trial(session, "a session", partial(examine_session, session))
+
+
+TARGETS = {"jpeg": jpeg_trials, "link": link_trials}
+
+
+def save(data: bytes, what: str, target: str = "jpeg") -> Path:
     """Keep an input that broke a rule."""
-    CRASHES.mkdir(exist_ok=True)
-    path = CRASHES / f"{what}-{hashlib.sha256(data).hexdigest()[:12]}.bin"
+    folder = CRASHES if target == "jpeg" else CRASHES / target
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{what}-{hashlib.sha256(data).hexdigest()[:12]}.bin"
     path.write_bytes(data)
     return path
 
 
-def _one_input(rng: random.Random, corpus: list[bytes], current: Path) -> tuple[bytes, list[int]]:
-    data = mutate(rng, rng.choice(corpus), rng.choice(corpus))
-    current.write_bytes(data)
-    cuts = [rng.randrange(len(data) + 1) for _ in range(rng.choice([1, 2, 5]))]
-    return data, cuts
-
-
-def _work(seed: int, seconds: float, kernel: str | None, current: Path) -> None:
+def _work(target: str, seed: int, seconds: float, kernel: str | None, current: Path) -> None:
     """The child: fuzz until time is up; its exit status is 1 if a rule was broken."""
     end = time.monotonic() + seconds
-    rng = random.Random(seed)
-    corpus = seeds()
-    both = compiled_kernel() is not None
     seen: Counter[str] = Counter()
     found: set[str] = set()
-    while time.monotonic() < end:
-        data, cuts = _one_input(rng, corpus, current)
+    inputs = 0
+    for trial in TARGETS[target](random.Random(seed), kernel):
+        if time.monotonic() >= end:
+            break
+        current.write_bytes(trial.data)
+        inputs += 1
         try:
-            for outcome in examine(data, cuts, kernel):
-                seen[outcome.name if isinstance(outcome, Reason) else "bytes"] += 1
-            if both and rng.random() < 0.05:
-                compare_kernels(data, cuts)
+            seen += trial.check()
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{type(error).__name__} {last.name} {str(error)[:50]}"
             if where not in found:
                 found.add(where)
-                print(f"{save(data, type(error).__name__)}: cut at {cuts}")
+                print(f"{save(trial.data, type(error).__name__, target)}: {trial.how}")
                 traceback.print_exc()
-    print(f"seed {seed}: {seen.total() // 4} inputs; {dict(seen.most_common())}", flush=True)
+    print(f"{target}, seed {seed}: {inputs} inputs; {dict(seen.most_common())}", flush=True)
     sys.exit(1 if found else 0)
 
 
@@ -176,7 +210,7 @@ def _watch(child: multiprocessing.process.BaseProcess, current: Path) -> str | N
     return None if child.exitcode in (0, 1) else "died"
 
 
-def run(seconds: float, seed: int, kernel: str | None) -> bool:
+def run(target: str, seconds: float, seed: int, kernel: str | None) -> bool:
     """Fuzz; True if no rule was broken."""
     end = time.monotonic() + seconds
     clean = True
@@ -185,12 +219,13 @@ def run(seconds: float, seed: int, kernel: str | None) -> bool:
         while (left := end - time.monotonic()) > 0:
             current.write_bytes(b"")
             child = multiprocessing.get_context("spawn").Process(
-                target=_work, args=(seed, left, kernel, current)
+                target=_work, args=(target, seed, left, kernel, current)
             )
             child.start()
             trouble = _watch(child, current)
             if trouble:
-                print(f"{save(current.read_bytes(), trouble)}: the child process {trouble}")
+                path = save(current.read_bytes(), trouble, target)
+                print(f"{path}: the child process {trouble}")
             clean = clean and not trouble and child.exitcode == 0
             seed += 1
     return clean
@@ -202,10 +237,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=None, help="default: the time")
     parser.add_argument("--kernel", choices=("compiled", "plain"), default=None)
+    parser.add_argument("--target", choices=TARGETS, default=None, help="default: each in turn")
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else int(time.time())
+    targets = [options.target] if options.target else list(TARGETS)
     print(f"fuzzing for {options.seconds:g} s, seed {seed}, process {os.getpid()}", flush=True)
-    clean = run(options.seconds, seed, options.kernel)
+    share = options.seconds / len(targets)
+    results = [run(target, share, seed, options.kernel) for target in targets]
+    clean = all(results)
     print("no rule broken" if clean else f"rules broken: see {CRASHES.name}/")
     return 0 if clean else 1
 

@@ -102,6 +102,15 @@ class Onboard:
         assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).digest())
         return manifest, data
 
+    def queued(self) -> dict[str, bytes]:
+        """What no product carries of the sealed items."""
+        file = self.spool.products.begin(None, 0)
+        found: dict[str, bytes] = {}
+        for piece in self.spool.items.next_pieces(file, 1 << 24, 0):
+            found[piece.item_key] = found.get(piece.item_key, b"") + piece.data
+        file.discard()
+        return found
+
     def everything(self) -> bytes:
         """All bytes of all files of the spool, finished or not."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())

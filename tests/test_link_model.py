@@ -149,13 +149,15 @@ def test_a_packet_longer_than_the_queue(rate):
 
 
 def test_what_is_in_flight_is_bounded():
-    model = LinkModel(Settings(delay=10, in_flight=2500), 1)
+    model = LinkModel(Settings(delay=10, in_flight=2000), 1)
     for number in range(4):
         model.submit(bytes(1000), float(number))
     assert model.counts.dropped_queue == 2
     assert len(model.due(10.0)) == 1
+    model.submit(bytes(1001), 10.25)
+    assert model.counts.dropped_queue == 3
     model.submit(bytes(1000), 10.5)
-    assert model.counts.dropped_queue == 2
+    assert model.counts.dropped_queue == 3
     assert len(model.due(30.0)) == 2
 
 
@@ -287,6 +289,12 @@ def test_reordering():
     assert 0.9 * counts.reordered < back <= counts.reordered
     # Held back for two and a half steps, a packet lets two others pass.
     assert max(abs(place - number) for place, number in enumerate(places)) <= 4
+
+
+def test_a_packet_is_held_back_for_its_time():
+    model = LinkModel(Settings(reorder=1, reorder_delay=0.5, delay=0.25), 1)
+    found = carried(model, [(packet, float(n)) for n, packet in enumerate(numbered(3))])
+    assert found == [(n + 0.75, packet) for n, packet in enumerate(numbered(3))]
 
 
 def test_a_copy_is_held_back_by_itself():

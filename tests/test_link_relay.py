@@ -1,6 +1,7 @@
 """The relay as a process, between real sockets on loopback."""
 
 import json
+import math
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ from occulta.link.endpoint import Client, ClientKeys, Server, Settings, public_k
 from occulta.program.linkkeys import encode_curve_public, encode_curve_secret
 from sim.link import statistics
 from sim.link.model import Counts, LinkModel
+from sim.link.relay import Direction
 from sim.link.settings import Bursts
 from sim.link.settings import Settings as Faulty
 from sim.link.statistics import MAX_SECONDS, Timeline
@@ -314,6 +316,29 @@ def test_a_slow_peer_delays_no_other(world):
     # What is still under way in the model is all that may be missing.
     missing = counts["submitted"] - counts["sent"] - counts["dropped_queue"]
     assert 0 <= missing <= 200_000 // 8000
+
+
+def test_what_a_full_socket_does_not_take_waits(world):
+    context, small = world._stack.enter_context(zmq.Context()), Settings(1000, 1)
+    server = Server(context, "inproc://relay", {b"north": "north"}, small)
+    world._stack.enter_context(closing(server))
+    station = Client(context, "inproc://relay", "relay", small, b"north")
+    world._stack.enter_context(closing(station))
+    wait_for([server], lambda _: server.connected())
+    direction = Direction(LinkModel(Faulty(), 1), server, "north")
+    for packet in numbered(10, 8):
+        direction.model.submit(packet, 5.0)
+    assert direction.next_time(5.0) == 5.0
+    direction.forward(5.0)
+    assert direction.next_time(6.0) == 6.001
+    found, _ = wait_for(
+        [station, server], lambda found, _: len(found) >= 4 or direction.forward(6.0)
+    )
+    direction.end()
+    counts = direction.model.counts
+    assert 4 <= counts.sent < 10 and counts.dropped_queue == 10 - counts.sent
+    assert found + received(station, counts.sent - len(found)) == numbered(counts.sent, 8)
+    assert direction.next_time(7.0) == math.inf
 
 
 def test_strangers_are_refused_and_counted(world):

@@ -18,7 +18,7 @@ from tests.support import KEY, OTHER_KEY, SATELLITE, assert_recovers, private_by
 
 KEYS = Keys((KEY.public, OTHER_KEY.public), SATELLITE)
 PRODUCT = bytes(range(16))
-FRAME = jpegs.encode(3, 256, 256, quality=90)
+FRAME = jpegs.encode(3, 384, 384)
 SECRET = private_bytes(400)
 CUTS = st.lists(st.integers(0, len(FRAME)), max_size=6)
 
@@ -76,7 +76,7 @@ def test_reversible_gives_back_frame_and_payload(profile: str, payload: bytes) -
     assert back.unsealer.context.product_id == PRODUCT[:8]
     assert back.unsealer.declared_size == declare(len(payload), 1)
     blocks, hidden = counts(stream)
-    assert blocks == 256 * 256 * 3 // 2 // 64
+    assert blocks == 384 * 384 * 3 // 2 // 64
     assert len(payload) < hidden < len(data)
 
 

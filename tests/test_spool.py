@@ -339,7 +339,10 @@ def test_a_transaction_stands_or_falls_as_one(spool: Spool) -> None:
         spool.state.put({"key": b"value"})
         assert spool.deliveries.mark_delivered(product.id, GROUND)
         spool.state.save_snapshots("down", [(1, 1, b"x")])
+        assert spool.counts().bytes == 0
         raise Mishap
+    assert spool.counts().bytes > 100
+    spool.state.put({"later": b"1"})
     assert spool.state.get("key") is None and spool.state.load_snapshots("down") == {}
     assert spool.deliveries.sending() == [(product.id, GROUND)]
     assert data_of(spool, product) == bytes([1]) * 100
@@ -360,6 +363,12 @@ def test_what_fails_inside_a_transaction_is_undone_by_itself(spool: Spool) -> No
         spool.state.put({"after": b"3"})
     found = [spool.state.get(key) for key in ("before", "inside", "after")]
     assert found == [b"1", None, b"3"]
+
+
+def test_what_is_committed_is_on_the_disk_and_what_is_erased_is_gone(spool: Spool) -> None:
+    pragmas = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+    found = [spool._database.value(f"PRAGMA {pragma}") for pragma in pragmas]
+    assert found == ["wal", 2, 1, 1]
 
 
 # --- one daemon

@@ -117,6 +117,16 @@ def test_a_damaged_item(tmp_path: Path) -> None:
         deliver(spool, product_of(2, b""))
 
 
+def test_an_item_that_is_smaller_than_what_was_carried_of_it(tmp_path: Path) -> None:
+    """Without a database, an item of the same key: what lies within it is carried."""
+    fill(tmp_path)
+    (tmp_path / "spool.db").unlink()
+    (tmp_path / "items" / "key~1024").unlink()
+    (tmp_path / "items" / "key~500").write_bytes(ITEM[:500])
+    with open_spool(tmp_path) as spool:
+        assert still_queued(spool)["key"] == [(300, ITEM[300:500])]
+
+
 def test_a_missing_item(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "items" / "key~1024").unlink()

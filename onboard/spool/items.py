@@ -253,6 +253,7 @@ class Items:
         self._database.afterwards(lambda: self._unlink(item_path(self.folder, key, size)))
 
     def _unlink(self, place: Path) -> None:
+        self._checkpoint("item left")
         try:
             remove(place)
         except OSError as error:  # gone at the next start

@@ -1,0 +1,118 @@
+"""A new mission in a folder of its own: keys, configurations, and what its programs run with."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from sim.command import must
+from sim.scenario.config import Scenario
+
+GROUND, LINK, ONBOARD = "ground", "link", "onboard"
+_WINDOW = 1 << 17
+"""Credit of the camera: between two chunks the daemon serves the link, however slow its kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mission:
+    """Where a mission's files lie."""
+
+    folder: Path
+    archive: Path
+
+    @property
+    def camera(self) -> str:
+        """Where the daemon takes frames in."""
+        return f"ipc://{self.folder / ONBOARD / 'camera.ipc'}"
+
+    @property
+    def payload(self) -> str:
+        """Where the daemon takes private data in."""
+        return f"ipc://{self.folder / ONBOARD / 'private.ipc'}"
+
+    @property
+    def console(self) -> str:
+        """Where the ground node answers questions."""
+        return f"ipc://{self.folder / GROUND / 'console.ipc'}"
+
+    @property
+    def health(self) -> Path:
+        """What the daemon says of itself, once a second."""
+        return self.folder / ONBOARD / "health.json"
+
+    @property
+    def statistics(self) -> Path:
+        """What the relay counts, once a second."""
+        return self.folder / "sim" / "statistics.json"
+
+    def arguments(self, program: str) -> list[str]:
+        """The program's module and its arguments."""
+        if program == LINK:
+            return ["sim", "link", "--config", str(self.folder / "sim" / "link.yaml")]
+        file = self.folder / program / f"{program}.yaml"
+        return [program, "run", "--config", str(file), "--initialise"]
+
+
+def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
+    """Make a mission below `folder`; the ground archives in `archive`. Paths are absolute.
+
+    Raises CommandFailed and OSError.
+    """
+    relay, ground = free_ports(2)
+    ports = ("--relay-port", str(relay), "--ground-port", str(ground))
+    must("ground", "provision", str(folder), *ports, cwd=folder.parent)
+    cfdp = _plain(scenario.cfdp)
+    with _edited(folder / GROUND / "ground.yaml") as options:
+        options["archive_dir"] = str(archive)
+        options["satellites"][0]["cfdp"] = cfdp
+    with _edited(folder / ONBOARD / "onboard.yaml") as options:
+        flight = scenario.onboard
+        options["health_file"] = "health.json"
+        options["camera"]["window_bytes"] = _WINDOW
+        options["rules"], options["spool"] = _plain(flight.rules), _plain(flight.spool)
+        options["private_share"] = flight.private_share
+        options["destinations"][0] |= {"cfdp": cfdp, "rate": flight.rate}
+    with _edited(folder / "sim" / "link.yaml") as options:
+        options |= _link(scenario)
+    return Mission(folder, archive)
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports of the loopback interface that nobody listens at just now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _link(scenario: Scenario) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "outages": _plain(scenario.outages), "seed": scenario.seed,
+        "statistics": "statistics.json",
+    }
+    if scenario.preset is not None:
+        options["preset"] = str(scenario.preset.file.absolute())
+    if scenario.link is not None:
+        options["link"] = _plain(scenario.link)
+    return options
+
+
+def _plain(section: object) -> Any:
+    """What YAML can hold."""
+    return msgspec.to_builtins(section)
+
+
+@contextmanager
+def _edited(file: Path) -> Iterator[dict[str, Any]]:
+    """A configuration's options, written back with what is changed."""
+    options = yaml.safe_load(file.read_bytes())
+    yield options
+    file.write_text(yaml.safe_dump(options, sort_keys=False), encoding="utf-8")
