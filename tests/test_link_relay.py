@@ -16,12 +16,10 @@ import zmq
 
 from occulta.link.endpoint import Client, ClientKeys, Server, Settings, public_key
 from occulta.program.linkkeys import encode_curve_public, encode_curve_secret
-from sim.link import statistics
 from sim.link.model import Counts, LinkModel
 from sim.link.relay import Direction
 from sim.link.settings import Bursts
 from sim.link.settings import Settings as Faulty
-from sim.link.statistics import MAX_SECONDS, Timeline
 from tests.cli import ROOT, environment
 
 PATIENCE = 20.0
@@ -354,7 +352,7 @@ def both_refused(world):
     return world.told()["refused"]["space"].get("UNKNOWN_PEER", 0) >= 2
 
 
-# --- what it refuses, and what it tells
+# --- what it refuses
 
 
 def refusal(world, text):
@@ -395,23 +393,3 @@ def test_statistics_that_cannot_be_written(world):
     status, lines = refusal(world, SIDES.replace("told.json", "no/folder.json"))
     assert status == 6
     assert lines[0].endswith("no/.folder.json.partial: No such file or directory")
-
-
-def test_a_timeline_tells_what_each_second_added():
-    timeline, counts = Timeline(), Counts()
-    counts.bytes_sent, counts.bytes_lost = 100, 5
-    timeline.end_second(0, counts)
-    counts.bytes_sent, counts.bytes_lost = 130, 25
-    timeline.end_second(1, counts)
-    assert list(timeline.seconds) == [(0, 100, 5), (1, 30, 20)]
-    for second in range(2, MAX_SECONDS + 10):
-        timeline.end_second(second, counts)
-    assert len(timeline.seconds) == MAX_SECONDS
-    assert timeline.seconds[0] == (10, 0, 0)
-
-
-def test_statistics_are_replaced_whole(tmp_path):
-    statistics.write(tmp_path / "told.json", {"a": 1})
-    statistics.write(tmp_path / "told.json", {"b": 2})
-    assert [path.name for path in tmp_path.iterdir()] == ["told.json"]
-    assert json.loads((tmp_path / "told.json").read_text()) == {"b": 2}

@@ -1,4 +1,4 @@
-"""Orbits and passes, against the figures of circular-orbit geometry."""
+"""Orbits, passes and windows, against the figures of circular-orbit geometry."""
 
 import math
 from itertools import pairwise
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.link.orbit import EARTH_RADIUS, EARTH_ROTATION, Orbit, Passes, Station
+from sim.link.windows import Windows
 
 DAY = 86_400
 # At a pole the Earth's rotation moves nothing: every pass of a polar orbit is overhead.
@@ -125,3 +126,18 @@ def test_a_step_has_its_limits():
 def test_ranges(kind, wrong, saying):
     with pytest.raises(ValueError, match=saying):
         kind(**wrong)
+
+
+def test_windows():
+    windows = Windows([(5, 6), (0, 1), (1, 2), (5.5, 7), (5.6, 5.7)])
+    assert windows.joined == [(0, 2), (5, 7)]
+    assert [time in windows for time in (-1, 0, 1, 1.9, 2, 4.9, 5, 6.9, 7, 8)] == [
+        False, True, True, True, False, False, True, True, False, False
+    ]
+    assert 0.0 not in Windows([])
+
+
+@pytest.mark.parametrize("window", [(1, 1), (2, 1), (0, math.nan), (math.nan, 1)])
+def test_a_window_holds_time(window):
+    with pytest.raises(ValueError, match="holds no time"):
+        Windows([window])
