@@ -184,15 +184,6 @@ def test_a_rebuild_cut_off_before_the_log_was_moved(tmp_path: Path) -> None:
     assert "2 rows of table state are taken over" in assert_rebuilt(tmp_path / "copy", products)
 
 
-def test_the_log_of_a_damaged_database_is_kept(tmp_path: Path) -> None:
-    spool, products = fill(tmp_path / "spool", close=False)
-    shutil.copytree(tmp_path / "spool", tmp_path / "copy")
-    spool.close()
-    pages_overwritten(0, 1, 0x55)(tmp_path / "copy/spool.db")
-    assert_rebuilt(tmp_path / "copy", products)
-    assert {"spool.db.corrupt-1", "spool.db.corrupt-1-wal"} <= names(tmp_path / "copy")
-
-
 class Cut(BaseException):
     pass
 
