@@ -38,8 +38,8 @@ class Target(NamedTuple):
 TARGETS = {
     "setup": Target("create .venv, install the pinned packages, build the kernels", (), False),
     "demo": Target(
-        "protect and recover a picture, with a report (--image your.jpg for your own)",
-        (("-m", "sim", "demo"),),
+        "a mission from camera to ground, with a report (--image your.jpg for your own picture)",
+        (("-m", "sim", "run", str(ROOT / "configs" / "scenarios" / "demo.yaml")),),
         in_root=False,  # a path given to it is relative to where the caller stands
     ),
     "test": Target("run the tests (arguments go to pytest)", (("-m", "pytest", "-q"),)),

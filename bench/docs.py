@@ -72,6 +72,16 @@ with jpegtran's user time alone: part of jpegtran's system time is for memory th
 picture, part for files.
 """
 
+LINK_TEXT = """\
+# File delivery
+
+A file from one CFDP entity to another in one process: what a link would carry is handed over as \
+octets, and nothing waits. CPU time is user and system, of both ends together, with reading, \
+checksums, NAKs and verification. cfdp-py does the same with a smaller file; larger ones are no \
+faster with it. The ratio is the median over runs in turn, each against the faster of its two ways \
+to ask for what is missing.
+"""
+
 
 def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
     """Write the pages with a fresh result and all others they need; return their paths."""
@@ -79,6 +89,7 @@ def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
         "paper-000.md": (("paper",), _paper),
         "exact.md": (("growth", "capacity"), _exact),
         "speed.md": (("speed", "memory"), _speed),
+        "link.md": (("link",), _link),
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
     written = []
@@ -108,6 +119,11 @@ def _speed(speed: Result, memory: Result) -> str:
     parts = [SPEED_TEXT, *map(_section, speed.tables), _list(speed.notes)]
     parts += [*map(_section, [*memory.tables, memory.figure_table()]), _list(memory.notes)]
     return _page(parts, speed)
+
+
+def _link(result: Result) -> str:
+    tables = [*result.tables, result.figure_table()]
+    return _page([LINK_TEXT, *map(_section, tables), _list(result.notes)], result)
 
 
 def _section(table: Table) -> str:

@@ -18,13 +18,13 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from ground import rows
 from ground.database import Database, open_database
 from ground.inbox import (
+    Disposition,
+    Offer,
     Pair,
     Rejected,
     RejectedFolder,
@@ -36,7 +36,7 @@ from ground.inbox import (
     read_pair,
 )
 from ground.items import ITEMS_SCHEMA
-from ground.outcome import Outcome, distrust, outcome_of, read_report
+from ground.outcome import Outcome, outcome_of, read_report
 from ground.product import (
     ARCHIVE_DATABASE,
     DATA,
@@ -51,30 +51,13 @@ from ground.product import (
     product_folder,
     received_name,
 )
+from ground.reassess import apply_trust, correct_reports
 from ground.trust import Trust
+from occulta.errors import OccultaError
 from occulta.program import files
 from occulta.program.filestore import PARTS
 
 INBOX, REJECTED, REMOVED = "inbox", "rejected", ".removed"
-
-
-class Disposition(StrEnum):
-    """What became of something in the inbox."""
-
-    ARCHIVED = "archived"
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """The name in the inbox and what became of it; the product is None for what was rejected."""
-
-    disposition: Disposition
-    name: str
-    product: Product | None = None
-    rejection: Rejection | None = None
-    detail: str = ""
 
 
 def _nothing(step: str) -> None:
@@ -84,8 +67,8 @@ def _nothing(step: str) -> None:
 class Archive:
     """One process writes it, and any number may read its database.
 
-    `now` is in seconds since 1970-01-01 UTC. Every method may raise OccultaError, mostly DISK_FULL
-    or OUTPUT_UNWRITABLE; what it was about is then done by the next `scan`.
+    `now` is in seconds since 1970-01-01 UTC. Every method may raise OccultaError: DISK_FULL or
+    OUTPUT_UNWRITABLE; what it was about is then done by the next `scan`.
     """
 
     def __init__(
@@ -134,7 +117,12 @@ class Archive:
         self._adopt(now)
         with _reaching(self.inbox):
             entries = sorted(entry for entry in self.inbox.iterdir() if entry.name != PARTS)
-        offers = (self.offer(entry, now) for entry in entries)
+        offers = []
+        for entry in entries:
+            try:
+                offers.append(self.offer(entry, now))
+            except OccultaError as error:  # the others may have more luck
+                self.notices.append(f"{entry.name} waits: {error}")
         return [offer for offer in offers if offer]
 
     def _entry(self, path: Path) -> Path:
@@ -265,7 +253,7 @@ class Archive:
 
     def _settle(self, product_id: bytes, outcome: Outcome) -> Product:
         rows.settle(self._database, product_id, outcome)
-        self._correct_reports()
+        correct_reports(self._database, self._folder)
         return self._known(product_id)
 
     # --- whose signatures count
@@ -277,32 +265,8 @@ class Archive:
         the product is recovered again.
         """
         self._trust = trust
-        for signer, satellite in rows.signers(self._database):
-            name = trust.name(signer)
-            if satellite is None and name is not None:
-                self._verify_again(signer, name)
-            elif satellite != name:
-                rows.rename_satellite(self._database, signer, name)
-            rows.set_revoked(self._database, signer, trust.revoked_since(signer))
-        self._correct_reports()
-
-    def _verify_again(self, signer: bytes, satellite: str) -> None:
-        for product_id in rows.signed_by_unknown(self._database, signer):
-            try:
-                pair = read_pair(product_folder(self._folder, product_id.hex()), self._trust.keys)
-            except (Rejected, OSError):
-                continue  # as little authentic as before
-            if pair.is_authentic:
-                rows.set_satellite(self._database, product_id, satellite)
-
-    def _correct_reports(self) -> None:
-        for product in rows.misreported(self._database):
-            folder = product_folder(self._folder, product.id.hex())
-            said = None if product.authentic else distrust(folder, product.revoked)
-            if said is None:
-                rows.set_state(self._database, product.id, State.ARCHIVED)
-            else:
-                rows.restate(self._database, product.id, said)
+        apply_trust(self._database, self._folder, trust)
+        correct_reports(self._database, self._folder)
 
     # --- out
 

@@ -70,6 +70,7 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
     node = Node(
         archive=archive, worker=_open_worker(config, archive, stack), entity=entity, store=store,
         links=links, console=_open_console(config, stack), commands=command.telecommand,
+        changed_trust=_TrustFile(config).changed,
     )
     if config.metrics is not None:
         host, port = config.metrics.host, config.metrics.port
@@ -78,10 +79,34 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
     return node
 
 
+class _TrustFile:
+    """Looks whether the revocations have changed."""
+
+    def __init__(self, config: GroundConfig) -> None:
+        self._config = config
+        self._seen = self._stamp()
+
+    def _stamp(self) -> int | None:
+        path = self._config.revocations
+        try:
+            return None if path is None else path.stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def changed(self) -> Trust | None:
+        """Read them again if so; raises OccultaError."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return None
+        trust = _trust(self._config)
+        self._seen = stamp
+        return trust
+
+
 def _trust(config: GroundConfig) -> Trust:
     """Known keys go by their files' names."""
     known = {
-        str(path): keyfiles.read_key(str(path), crypto.VerifyingKey)
+        path.stem if len(config.known_satellites) == 1 else str(path): keyfiles.read_key(str(path), crypto.VerifyingKey)
         for path in config.known_satellites
     }
     revoked = () if config.revocations is None else read_revocations(config.revocations)

@@ -137,8 +137,14 @@ class HttpServer:
         path = words[1].split(b"?", 1)[0].decode("ascii", "replace")
         if words[0] not in (b"GET", b"HEAD"):
             return _error(HTTPStatus.METHOD_NOT_ALLOWED), True
-        page = self._pages.get(path)
-        return page() if page else _error(HTTPStatus.NOT_FOUND), words[0] == b"GET"
+        return self._page(path), words[0] == b"GET"
+
+    def _page(self, path: str) -> Page:
+        make = self._pages.get(path)
+        try:
+            return make() if make else _error(HTTPStatus.NOT_FOUND)
+        except OccultaError:  # of the disk, say: whoever needs it says so
+            return _error(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _write(self, connection: _Connection) -> None:
         sent = connection.socket.send(connection.answer)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ground.product import DATA, MANIFEST
+from ground.product import DATA, MANIFEST, Product
 from occulta.codec.crypto import VerifyingKey
 from occulta.link.drops import PacketError
 from occulta.link.messages import (
@@ -50,6 +50,25 @@ class Rejection(StrEnum):
     """The product is archived with other data."""
     DAMAGED = "damaged"
     """It was archived, and its files are no longer what they were."""
+
+class Disposition(StrEnum):
+    """What became of something in the inbox."""
+
+    ARCHIVED = "archived"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The name in the inbox and what became of it; the product is None for what was rejected."""
+
+    disposition: Disposition
+    name: str
+    product: Product | None = None
+    rejection: Rejection | None = None
+    detail: str = ""
+
 
 class Rejected(Exception):
     """It is not archived: the reason and one line of detail."""

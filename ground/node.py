@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from ground.archive import Archive
 from ground.linkstore import LinkStore
 from ground.metrics import Family, MetricsServer, from_counts, of_archive, of_worker
+from ground.trust import Trust
 from ground.uplink import Uplink
 from ground.worker import Worker
 from occulta.errors import OccultaError
@@ -33,8 +34,8 @@ from occulta.program.loop import LONGEST_POLL, Loop
 log = logging.getLogger("occulta.ground")
 SAVE_INTERVAL = 0.05
 """Seconds between two saves of what CFDP remembers; answers to the satellite wait for them."""
-SCAN_INTERVAL = 60.0
-"""Seconds between two looks at the inbox for what an interrupted run left."""
+SCAN_INTERVAL = 15.0
+"""Seconds between two looks at the inbox, and at the revocations."""
 _PACKETS = 256
 
 
@@ -45,8 +46,12 @@ class Node:
         self, *, archive: Archive, worker: Worker | None, entity: Entity, store: LinkStore,
         links: dict[Server, Uplink], console: Server | None,
         commands: Callable[[CommandRequest], pus.Command],
+        changed_trust: Callable[[], Trust | None],
     ) -> None:
-        """Without a `worker` nothing is recovered: a plain receiving station."""
+        """Without a `worker` nothing is recovered: a plain receiving station.
+
+        `changed_trust` says whose signatures count, if that has changed since it was asked last.
+        """
         self._archive = archive
         self._worker = worker
         self._entity = entity
@@ -56,6 +61,7 @@ class Node:
         self.metrics: MetricsServer | None = None
         """Served from the same loop."""
         self._commands = commands
+        self._changed_trust = changed_trust
         self._loop = Loop()
         self._counters: Counter[str] = Counter()
         self._drops: DropCounts = Counter()
@@ -112,7 +118,10 @@ class Node:
             uplink.handle_timer(now)
         if now >= self._next_scan:
             self._next_scan = now + SCAN_INTERVAL
+            self._refresh_trust()
             self._archive.scan(wall)
+        while self._archive.notices:
+            log.warning("archive: %s", self._archive.notices.pop(0))
         self._recover(now)
         self._serve_console(now)
         if self.metrics is not None:
@@ -154,6 +163,17 @@ class Node:
             else:
                 self._counters["files_failed"] += 1
                 log.warning("transaction %s ended: %s", event.transaction, event.condition.name)
+
+    def _refresh_trust(self) -> None:
+        """A revocation counts without a restart."""
+        try:
+            trust = self._changed_trust()
+        except OccultaError as error:  # the file is being written, or damaged: the old one holds
+            log.error("%s", error)
+            return
+        if trust is not None:
+            self._archive.set_trust(trust)
+            log.info("revocations were read again")
 
     def _offer(self, name: str, wall: float) -> None:
         try:

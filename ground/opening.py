@@ -48,8 +48,7 @@ def open_sealed(
 def _open(
     sealed: BinaryIO, out: files.OutputFile, key: PrivateKey, signer: VerifyingKey | None
 ) -> Opened:
-    sealed.seek(0)
-    out.restart()
+    sealed.seek(0)  # a key that does not fit is found out before anything is written
     stream = OpeningStream(key)
     size = 0
     for chunk in files.chunks_of(sealed, str(out.path)):

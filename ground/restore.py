@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,13 +34,14 @@ from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.program import files, keyfiles
 
+Outputs = list[files.OutputFile]
 _OWN_FAULTS = (ExitCode.USAGE, ExitCode.MACHINE)
 _PAYLOAD = ".payload"
 
 
 @dataclass
 class Task:
-    """A recovery at work; `said` becomes the report, `outputs` are published with it."""
+    """A recovery at work; `said` becomes the report."""
 
     job: Job
     archive: Path
@@ -49,7 +50,6 @@ class Task:
     stack: ExitStack
     said: dict[str, Any]
     report: files.OutputFile
-    outputs: list[files.OutputFile] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -77,6 +77,10 @@ class Task:
         return self.stack.enter_context(_output(self.folder / name))
 
 
+Scheme = Callable[[Task], Outputs]
+"""Recovers, fills in what is said, and returns what is to be published."""
+
+
 def _output(path: Path) -> AbstractContextManager[files.OutputFile]:
     return files.output(path, 0o600, replace=True)
 
@@ -101,20 +105,20 @@ def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
 
 
 def _restore(task: Task) -> Outcome:
+    outputs: Outputs = []
     try:
-        _scheme(task.pair.manifest.scheme)(task)
+        outputs = _scheme(task.pair.manifest.scheme)(task)
         task.said |= {"state": State.RECOVERED.value, "error": None}
         task.said["verdict"] = verdict(task.said)
     except OccultaError as error:
         if error.reason.exit_code in _OWN_FAULTS:
             raise
         task.said |= _failure(error)
-        task.outputs.clear()
-    _publish(task)
+    _publish(task, outputs)
     return _outcome(task.said)
 
 
-def _scheme(name: str) -> Callable[[Task], None]:
+def _scheme(name: str) -> Scheme:
     if name not in _SCHEMES:
         hint = "a later version may know it; what was received stays in the archive"
         raise OccultaError(Reason.BAD_HIDDEN_DATA, f"the scheme {name} is unknown", hint)
@@ -158,7 +162,7 @@ def _outcome(said: dict[str, Any]) -> Outcome:
 # --- schemes
 
 
-def _recover_plain(task: Task) -> None:
+def _recover_plain(task: Task) -> Outputs:
     """Nothing was done to the frame: what was received is the carrier, as its manifest says."""
     try:
         check_digest(Path(task.open_received().name), task.pair.data.sha256)
@@ -169,9 +173,10 @@ def _recover_plain(task: Task) -> None:
         "carrier": received_name(PLAIN), "carrier_bytes": task.pair.data.size,
         "carrier_sha256": task.pair.data.sha256.hex(),
     }
+    return []
 
 
-def _recover_sealed(task: Task) -> None:
+def _recover_sealed(task: Task) -> Outputs:
     """The whole frame was sealed."""
     carrier = task.output(CARRIER)
     opened = open_sealed(task.open_received(), carrier, task.keys, task.signer)
@@ -182,10 +187,10 @@ def _recover_sealed(task: Task) -> None:
         "product_id": opened.product_id.hex(), "carrier": CARRIER,
         "carrier_bytes": opened.size, "carrier_sha256": opened.digest.hex(),
     }
-    task.outputs.append(carrier)
+    return [carrier]
 
 
-def _recover_reversible(task: Task) -> None:
+def _recover_reversible(task: Task) -> Outputs:
     """Private data hidden in the frame."""
     received = task.open_received()
     carrier, payload = task.output(CARRIER), task.output(_PAYLOAD)
@@ -206,11 +211,10 @@ def _recover_reversible(task: Task) -> None:
 
     with_some_key(task.keys, attempt)
     task.said["carrier"] = CARRIER
-    task.outputs.append(carrier)
-    _take_payload(task, payload.read_again())
+    return [carrier, *_take_payload(task, payload.read_again())]
 
 
-_SCHEMES: dict[str, Callable[[Task], None]] = {
+_SCHEMES: dict[str, Scheme] = {
     REVERSIBLE: _recover_reversible, SEALED: _recover_sealed, PLAIN: _recover_plain,
 }
 
@@ -218,25 +222,26 @@ _SCHEMES: dict[str, Callable[[Task], None]] = {
 # --- private data
 
 
-def _take_payload(task: Task, payload: BinaryIO) -> None:
+def _take_payload(task: Task, payload: BinaryIO) -> Outputs:
     """Items in pieces, from the daemon, or the private file itself, from `protect`."""
     size = files.size_of(payload) or 0
     if not is_records(payload, size):
         payload.seek(0)
-        _add_private(task, payload)
-        return
+        return [_copy_private(task, payload)]
     source = source_of(task.pair.signer, task.signer is not None)
     records = read_records(payload, size)
+    outputs = []
     with closing(ItemStore(task.archive)) as store:
         items = store.take(source, task.job.product, records, task.keys, task.signer)
-        task.said["items"] = [item.as_dict() for item in items]
         for item in items:
             if item.state == COMPLETE and item.product == task.job.product:
                 with files.open_input(str(store.path(item))) as opened:
-                    _add_private(task, opened)
+                    outputs.append(_copy_private(task, opened))
+    task.said["items"] = [item.as_dict() for item in items]
+    return outputs
 
 
-def _add_private(task: Task, content: BinaryIO) -> None:
+def _copy_private(task: Task, content: BinaryIO) -> files.OutputFile:
     """`private.bin`, and `private-2.bin` and so on for a product that completes several items."""
     names: list[str] = task.said["private"]
     name = f"private-{len(names) + 1}.bin" if names else PRIVATE
@@ -244,17 +249,17 @@ def _add_private(task: Task, content: BinaryIO) -> None:
     for chunk in files.chunks_of(content, name):
         out.write(chunk)
     names.append(name)
-    task.outputs.append(out)
+    return out
 
 
 # --- the product's folder
 
 
-def _publish(task: Task) -> None:
+def _publish(task: Task, outputs: Outputs) -> None:
     """Put out everything, the report last; what an earlier recovery left goes."""
     task.report.write(encode_report(task.said))
-    files.publish_together([*task.outputs, task.report], lambda: None)
-    kept = {file.path.name for file in task.outputs}
+    files.publish_together([*outputs, task.report], lambda: None)
+    kept = {file.path.name for file in outputs}
     for path in task.folder.iterdir():
         if (path.name == CARRIER or path.match("private*.bin")) and path.name not in kept:
             path.unlink()

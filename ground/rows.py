@@ -48,8 +48,7 @@ _OWN_FAULTS = "(error BETWEEN 200 AND 299 OR error >= 600)"
 
 def product_of(row: Row) -> Product:
     """The product in a row of `_COLUMNS`."""
-    names = _COLUMNS.split(", ")
-    found: dict[str, Any] = dict(zip((name.strip() for name in names), row, strict=True))
+    found: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     found |= {"state": State(found["state"]), "revoked": bool(found["revoked"])}
     return Product(**found)
 
@@ -191,7 +190,7 @@ def signed_by_unknown(database: Database, signer: bytes) -> list[bytes]:
     return [row[0] for row in found]
 
 
-def set_satellite(database: Database, product_id: bytes, satellite: str) -> None:
+def set_satellite(database: Database, product_id: bytes, satellite: str | None) -> None:
     """The manifest's signature verified."""
     database.change("UPDATE products SET satellite = ? WHERE id = ?", satellite, product_id)
 

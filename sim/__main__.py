@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
-from occulta.errors import OccultaError
+from occulta.errors import ExitCode, OccultaError
+from sim import send
 from sim.camera import DEFAULT_SEED, MEGAPIXELS, photograph
 from sim.command import CommandFailed
 from sim.demo import Options, demonstrate
@@ -30,6 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", "check the path and free space", MACHINE)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,16 +46,29 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", dest="folder", type=Path, default=Path("demo-out"), metavar="DIR")
     demo.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
     demo.set_defaults(run=_demo)
-    camera = commands.add_parser("camera", help="synthesise a satellite picture")
+    camera = commands.add_parser("camera", help="synthesise a satellite picture, or send some")
     camera.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
     camera.add_argument("--megapixels", type=_megapixels, default=4.0, metavar="N")
     camera.add_argument("--quality", type=int, choices=range(1, 101), default=85, metavar="1..100")
-    camera.add_argument("-o", dest="output", required=True, metavar="OUT.jpg")
+    where = camera.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", dest="output", metavar="OUT.jpg", help="or - for stdout")
+    send.add_arguments(camera, where)
     camera.set_defaults(run=_camera)
     link = commands.add_parser("link", help="stand between satellites and ground, with faults")
     link.add_argument("--config", type=Path, required=True, metavar="FILE")
     link.set_defaults(run=_link)
+    _add_run(commands.add_parser("run", help="run a whole mission and check what arrives"))
     return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("scenario", type=Path, metavar="SCENARIO.yaml")
+    frames = command.add_mutually_exclusive_group()
+    frames.add_argument("--frames", type=Path, metavar="DIR", help="JPEG files to send")
+    frames.add_argument("--image", type=Path, metavar="FILE", help="your JPEG, the one frame")
+    command.add_argument("--archive", type=Path, metavar="DIR", help="keep the ground's archive")
+    command.add_argument("-o", dest="report", type=Path, default=Path("demo-out"), metavar="DIR")
+    command.set_defaults(run=_run)
 
 
 def _seed(text: str) -> int:
@@ -81,6 +99,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _camera(arguments: argparse.Namespace) -> int:
+    if arguments.connect is not None:
+        return send.send(arguments)
+    if arguments.frames or arguments.synthetic or arguments.private:
+        return _fail("there is nobody to send to", "name the daemon's ADDRESS: --connect", USAGE)
     picture = photograph(arguments.seed, arguments.megapixels, arguments.quality)
     if arguments.output == "-":
         sys.stdout.buffer.write(picture)
@@ -92,6 +114,23 @@ def _camera(arguments: argparse.Namespace) -> int:
 def _link(arguments: argparse.Namespace) -> int:
     relay(arguments.config)
     return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from sim.scenario import run as scenario
+
+    if arguments.image is not None and not arguments.image.is_file():
+        return _fail(f"{arguments.image}: no such file", "give the path of a file to read", USAGE)
+    options = scenario.Options(
+        arguments.scenario, arguments.frames, arguments.image,
+        archive=arguments.archive and arguments.archive.absolute(),
+        report=Path(os.path.abspath(arguments.report)),
+    )
+    status = scenario.run(options)
+    if status in set(ExitCode) - {ExitCode.DONE}:
+        hint = "the lines above say what; the report's logs hold what each program said"
+        return _fail("not everything arrived as it was sent", hint, status)
+    return status
 
 
 def publish(path: Path, content: bytes) -> None:

@@ -6,7 +6,6 @@ here, whatever the recovery says of itself.
 
 from __future__ import annotations
 
-import filecmp
 import json
 import shutil
 import sys
@@ -14,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.command import Ran, must, run
+from sim.files import same_bytes, workspace
 from sim.pixels import decoded, psnr
 from sim.private import customer_file
 from sim.report import Page, render
 from sim.results import Measured, Outcome, Refused, all_restored, table
 
 PROFILES = ("exact", "paper")
-OURS = ".occulta-demo"
-"""Marks a folder as written by the demonstration, which may therefore replace it."""
-
 FILLING = 0.6
 """Share of the smaller capacity that the default private file takes."""
 
@@ -63,33 +60,6 @@ def demonstrate(options: Options) -> int:
     print(table(outcomes))
     print(f"report: {folder / 'report.html'}")
     return status
-
-
-def workspace(wanted: Path, keep: tuple[Path | None, ...] = ()) -> Path:
-    """An empty folder: `wanted`, emptied when it is ours, else the next free number after it.
-
-    A folder that holds one of `keep`, the caller's own files, is not emptied.
-    """
-    kept = [path.resolve() for path in keep if path is not None]
-    number, folder = 1, wanted
-    while _taken(folder, kept):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / OURS).write_text("Replaced by the next demonstration.\n", encoding="ascii")
-    return folder
-
-
-def _taken(folder: Path, kept: list[Path]) -> bool:
-    """False where nothing stands, or a real folder that carries our mark or holds nothing."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        return True
-    if not folder.exists():
-        return False
-    ours = (folder / OURS).is_file() or not any(folder.iterdir())
-    return not ours or any(folder.resolve() in path.parents for path in kept)
 
 
 def _take_picture(options: Options, folder: Path) -> None:
@@ -149,11 +119,6 @@ def _compare(folder: Path, profile: str, private: Path, runs: tuple[Ran, Ran]) -
         peak_mib=(runs[0].peak_mib, runs[1].peak_mib),
         note="" if runs[1].ok else runs[1].message,
     )
-
-
-def same_bytes(one: Path, other: Path) -> bool:
-    """True where both exist and hold the same bytes."""
-    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _psnr(original: Path, marked: Path) -> float | None:

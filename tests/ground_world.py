@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ground.archive import Archive, Offer
+from ground.archive import Archive
+from ground.inbox import Offer
 from ground.outcome import Outcome, encode_report
 from ground.product import Product, State
 from ground.trust import Revocation, Trust

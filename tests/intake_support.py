@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
@@ -34,6 +35,7 @@ from onboard.items import Items
 from onboard.pipeline import Keys
 from onboard.spool import Spool
 from onboard.workshop import Workshop
+from sim.feed import Offer
 from tests.support import KEY, SATELLITE, recover
 
 CAMERA, OTHER_CAMERA, PAYLOAD = "peer-1", "peer-2", "payload"
@@ -201,6 +203,18 @@ def item_end(data: bytes, item_id: str = "item-1") -> ItemEnd:
 def queue(items: Items, data: bytes, item_id: str = "item-1", **options: Any) -> None:
     """Give private data that is to be stored."""
     assert give(items, data, item_id, **options) == ItemStored(item_id)
+
+
+# --- what feeders offer
+
+
+def frame(data: bytes, frame_id: str = "f", announced: bool = True, **facts: Any) -> Offer[Any]:
+    message = begin(frame_id, len(data) if announced else None, **facts)
+    return Offer(message, lambda: io.BytesIO(data))
+
+
+def item(data: bytes, item_id: str = "i") -> Offer[Any]:
+    return Offer(ItemBegin(item_id, len(data), ()), lambda: io.BytesIO(data))
 
 
 # --- the ground

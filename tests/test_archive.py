@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ground.archive import Disposition
-from ground.inbox import Rejection
+from ground.inbox import Disposition, Rejection
 from ground.product import State
 from occulta.errors import OccultaError, Reason
 from occulta.link.messages import ManifestFile
@@ -274,7 +273,7 @@ def test_what_was_interrupted_is_made_good_without_a_restart(world: World, step:
     archive = world.open(checkpoint=full)
     put(world.inbox, 1, DATA, manifest_of(1, DATA))
     with pytest.raises(OccultaError):
-        archive.scan(NOW)
+        archive.offer(world.inbox / name_of(1) / "data", NOW)
     archive._checkpoint = lambda step: None
     archive.scan(NOW)
     assert world.states() == {"archived": 1}
@@ -302,12 +301,30 @@ def test_a_rejection_that_was_cut_off_is_judged_again(world: World) -> None:
     assert [path.name for path in (world.folder / "rejected").iterdir()] == [f"{name_of(1)}-6"]
 
 
-def test_what_the_disk_refuses_waits_for_the_next_scan(world: World) -> None:
+def test_what_the_disk_refuses_waits_and_holds_up_nothing(world: World) -> None:
+    steps = ["moved"]
+
+    def full_once(reached: str) -> None:
+        if reached in steps:
+            steps.remove(reached)
+            raise OccultaError(Reason.DISK_FULL, "no room")
+
+    archive = world.open(checkpoint=full_once)
+    for number in (1, 2):
+        put(world.inbox, number, DATA, manifest_of(number, DATA))
+    assert [offer.name for offer in archive.scan(NOW)] == [name_of(2)]
+    assert archive.notices == [f"{name_of(1)} waits: error 601: no room"]
+    assert archive.scan(NOW) == []
+    assert world.states() == {"archived": 2}
+    assert archive.notices[1:] == ["1 products had no row"]
+
+
+def test_what_is_in_the_way_is_set_aside(world: World) -> None:
     put(world.inbox, 1, DATA, manifest_of(1, DATA))
     world.place(1).write_bytes(b"in the way")
     with pytest.raises(OccultaError) as caught:
         world.archive.offer(world.inbox / name_of(1) / "data", NOW)
     assert caught.value.reason is Reason.OUTPUT_UNWRITABLE
-    world.place(1).unlink()
-    (offer,) = world.archive.scan(NOW)
-    assert offer.disposition is Disposition.ARCHIVED
+    assert [offer.disposition for offer in world.archive.scan(NOW)] == [Disposition.ARCHIVED]
+    kept = world.folder / "rejected" / f"{name_of(1)}-1/received"
+    assert kept.read_bytes() == b"in the way"

@@ -21,7 +21,7 @@ from occulta.link.drops import Drop
 from tests.cfdp_hostile import any_pdu, damaged
 from tests.cfdp_station import ASK, OWN, PEER, RECEIVE, Station
 
-EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=100)
+EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=80)
 
 
 @EXAMPLES

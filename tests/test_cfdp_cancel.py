@@ -1,7 +1,7 @@
-"""Cancelling, suspending and resuming: from each end, in each state, in both classes.
+"""Cancelling from each end, in each state, in both classes.
 
 Proves that a cancellation ends both ends with its condition and publishes nothing, that one which
-comes too late changes nothing, and that time stands still for what is suspended.
+comes too late changes nothing, and what is done where its answer does not come.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,13 @@ from occulta.link.cfdp import TransactionId
 from occulta.link.cfdp.constants import (
     Condition,
     Delivery,
-    Directive,
     FileStatus,
     Mode,
     Response,
     TransactionStatus,
 )
-from occulta.link.cfdp.events import Resumed, Suspended
-from occulta.link.cfdp.pdu import Ack, Eof, FileData, Finished, KeepAlive, Metadata, Nak
+from occulta.link.cfdp.events import Resumed
+from occulta.link.cfdp.pdu import Ack, Eof, Finished, KeepAlive
 from occulta.link.cfdp.receiver import SLICE
 from occulta.link.cfdp.states import State
 from occulta.link.drops import Drop
@@ -31,7 +30,6 @@ from tests.cfdp_world import (
     SEGMENT,
     Fate,
     MemorySource,
-    Sent,
     World,
     arrives,
     no_second_segment,
@@ -290,73 +288,6 @@ def test_what_is_not_open_cannot_be_commanded() -> None:
         world.sat.report(unknown)
 
 
-# --- suspending
-
-
-@pytest.mark.parametrize("number", [SAT, GROUND])
-@pytest.mark.parametrize("settings", [CLASS_2, CLASS_1, CLOSURE])
-def test_suspending_and_resuming_in_mid_transfer(number: int, settings: dict) -> None:
-    world = sending(**settings)
-    source, entity = world.stores[SAT].sources["file.bin"], world.entities[number]
-    (transaction,) = entity.transactions()
-    entity.suspend(transaction, world.now)
-    entity.suspend(transaction, world.now)
-    source.data, source.ended = DATA, True
-    world.run(200)
-    if transaction in entity.transactions():  # a receiver of class 1 has nothing to say any more
-        assert entity.report(transaction).suspended
-    assert (Eof in map(type, (sent.body for sent in world.log))) is (number == GROUND)
-    for _ in range(2):
-        if transaction in entity.transactions():
-            entity.resume(transaction, world.now)
-    world.run()
-    assert world.delivered() == [DATA]
-    told = [event for event in world.events[number] if isinstance(event, Suspended | Resumed)]
-    resumed = [Resumed(transaction)] if Resumed in map(type, told) else []
-    assert told == [Suspended(transaction, Condition.SUSPEND_REQUEST), *resumed]
-    assert bool(resumed) or settings is CLASS_1
-
-
-def test_time_stands_still_for_a_suspended_sender() -> None:
-    """EOF was sent three times; resumed after hours it is sent at once, and counted anew."""
-    world = World(lambda sent: [])
-    world.put(DATA)
-    world.run(12)
-    (transaction,) = world.sat.transactions()
-    world.sat.suspend(transaction, world.now)
-    world.run(100_000)
-    assert world.sent(Eof) == [0, 5, 10] and world.sat.next_timer() is None
-    at = world.since()
-    world.sat.resume(transaction, world.now)
-    world.run(60)
-    assert world.sent(Eof)[3:14] == [round(at + 5 * i, 6) for i in range(11)]
-    assert world.faults(SAT) == [(at + 50, Condition.POSITIVE_ACK_LIMIT)]
-
-
-def test_a_suspended_receiver_asks_for_nothing_until_it_is_resumed() -> None:
-    world = incomplete()
-    (transaction,) = world.ground.transactions()
-    world.ground.suspend(transaction, world.now)
-    world.run(100)
-    assert world.bodies(Nak) == [] and world.ground.next_timer() is None
-    world.fate = arrives
-    world.ground.resume(transaction, world.now)
-    world.run()
-    assert world.sent(Nak) == [100.02] and world.delivered() == [DATA]
-
-
-def test_a_suspended_receiver_finishes_when_it_is_resumed() -> None:
-    world = sending()
-    (transaction,) = world.ground.transactions()
-    world.ground.suspend(transaction, world.now)
-    world.stores[SAT].sources["file.bin"].ended = True
-    world.run(100)
-    assert world.delivered() == [DATA[: 4 * SEGMENT]] and world.bodies(Finished) == []
-    world.ground.resume(transaction, world.now)
-    world.run()
-    assert world.outcome(SAT) == OK and world.sent(Finished) == [101]
-
-
 @pytest.mark.parametrize("settings", [CLASS_2, CLOSURE])
 @pytest.mark.parametrize("suspended", [SAT, GROUND])
 @pytest.mark.parametrize("canceller", [SAT, GROUND])
@@ -372,33 +303,3 @@ def test_what_is_cancelled_is_not_suspended(
     assert max(world.ends(SAT) + world.ends(GROUND))[0] <= at + 0.02
     assert world.outcome(GROUND) == CANCELLED
     assert Resumed(transaction) not in world.events[suspended]
-
-
-def test_a_suspended_sender_takes_finished() -> None:
-    world = World(without(Finished, source=GROUND))
-    world.put(DATA)
-    (transaction,) = world.sat.transactions()
-    world.run(1)
-    world.sat.suspend(transaction, world.now)
-    world.fate = arrives
-    world.run()
-    assert world.outcome(SAT) == world.outcome(GROUND) == OK
-
-
-def test_data_and_metadata_are_not_sent_while_suspended() -> None:
-    world = World()
-    transaction = world.put(DATA)
-    world.sat.suspend(transaction, world.now)
-    world.sat.receive(pdu(Nak(0, 9, ((0, 0), (0, 9))), up=True), world.now)
-    world.sat.prompt(transaction, Response.NAK)
-    assert world.sat.pdus_to_send(world.now, 1 << 20) == []
-    world.sat.resume(transaction, world.now)
-    kinds = [type(Sent(0, SAT, GROUND, one.pdu).body) for one in
-             world.sat.pdus_to_send(world.now, 1_200)]
-    assert kinds[0] is Metadata and FileData in kinds
-
-
-def test_an_ack_of_finished_while_nothing_is_finished() -> None:
-    world = sending()
-    world.hears(Ack(Directive.FINISHED, Condition.NO_ERROR, TransactionStatus.TERMINATED))
-    assert world.ground.drops == {Drop.UNEXPECTED_PDU: 1} and world.ends(GROUND) == []

@@ -23,7 +23,7 @@ def ranges(octets: set[int]) -> list[tuple[int, int]]:
 
 
 @given(changes=CHANGES, asked=RANGES, size=st.integers(1, 9))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, derandomize=True)
 def test_against_a_model(
     changes: list[tuple[bool, tuple[int, int]]], asked: tuple[int, int], size: int
 ) -> None:
@@ -46,7 +46,7 @@ def test_against_a_model(
 
 
 @given(changes=st.lists(RANGES, max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_the_order_of_adding_does_not_matter(changes: list[tuple[int, int]]) -> None:
     assert list(Intervals(changes)) == list(Intervals(reversed(changes)))
 

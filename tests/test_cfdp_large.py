@@ -30,7 +30,7 @@ OK = (Condition.NO_ERROR, Delivery.COMPLETE, FileStatus.RETAINED)
 
 @given(pieces=st.lists(st.integers(0, 5_000), max_size=12), lost=st.sets(st.integers(0, 40)),
        mode=st.sampled_from(Mode))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_a_file_is_sent_as_it_grows(pieces: list[int], lost: set[int], mode: Mode) -> None:
     """Whole segments go at once, the rest when the file has ended; what is lost is asked for."""
     left = {SEGMENT * index for index in lost} if mode is Mode.ACKNOWLEDGED else set()

@@ -128,6 +128,13 @@ def test_sending_transactions_leave_room_to_receive() -> None:
     assert len(world.sat.transactions()) == 4 and world.sat.drops == {}
 
 
+def test_file_data_towards_the_sender_open_nothing() -> None:
+    """It would be a receiving transaction under a number of the entity's own."""
+    world = World()
+    world.sat.receive(pdu(FileData(0, b"x"), 5, up=True), world.now)
+    assert world.sat.drops == {Drop.PDU_DIRECTION: 1} and world.sat.transactions() == []
+
+
 # --- numbers
 
 

@@ -320,8 +320,8 @@ def test_unknown_directives(code: int) -> None:
     assert dropped(with_field(BODIES[2], bytes([code]) + bytes(30))) is Drop.PDU_DIRECTIVE
 
 
-@pytest.mark.parametrize("body", BODIES[:13], ids=KINDS[:13])
-def test_directives_against_their_direction(body: Body) -> None:
+@every_body
+def test_pdus_against_their_direction(body: Body) -> None:
     header = header_for(body)
     other = Direction(1 - header.direction)
     wrong = Header(header.source, header.sequence, header.destination, other, header.mode)
@@ -333,6 +333,8 @@ def test_directives_against_their_direction(body: Body) -> None:
     *((4, bytes([Directive.FINISHED, code << 4])) for code in (12, 13)),
     *((6, bytes([Directive.ACK, 0x40, code << 4])) for code in (12, 13)),
     *((6, bytes([Directive.ACK, acked << 4, 0])) for acked in {*range(16)} - {4, 5}),
+    *((3, bytes([Directive.EOF, 0xF0, *bytes(8), 6, size]) + bytes(size)) for size in (0, 9, 255)),
+    *((5, bytes([Directive.FINISHED, 0x70, 6, size]) + bytes(size)) for size in (0, 9, 255)),
     (8, struct.pack(">BII", Directive.NAK, 1, 0)),
     (8, struct.pack(">BIIII", Directive.NAK, 0, 9, 5, 4)),
     (8, struct.pack(">B6I", Directive.NAK, 0, 9, 0, 1, 0xFFFF_FFFF, 0)),

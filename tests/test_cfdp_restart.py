@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occulta.link.cfdp import ENTITY_KEY, Entity, Limits, Remote, TransactionId
-from occulta.link.cfdp.constants import Condition, Mode, TransactionStatus
+from occulta.link.cfdp.constants import ChecksumType, Condition, Mode, TransactionStatus
 from occulta.link.cfdp.pdu import Ack, Eof, FileData, Finished
 from tests.cfdp_restarts import assert_delivered, go, started
 from tests.cfdp_world import (
@@ -68,15 +68,19 @@ def test_one_crash_at_each_step(number: int, period: float, lost: str) -> None:
 
 
 @given(seed=st.integers(0, 1 << 32), period=st.floats(0, 2),
+       kind=st.sampled_from(ChecksumType),
        crashes=st.dictionaries(st.integers(0, 80), st.sampled_from([SAT, GROUND]), max_size=8))
-@settings(max_examples=150, deadline=None)
-def test_any_crashes_on_any_link(seed: int, period: float, crashes: dict[int, int]) -> None:
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_any_crashes_on_any_link(
+    seed: int, period: float, kind: ChecksumType, crashes: dict[int, int]
+) -> None:
+    """With checksum NULL too, which would let a wrong file pass."""
     random = Random(seed)
 
     def fate(sent: Sent) -> list[float]:
         return [random.random() / 2] * random.choice((1, 1, 2)) if random.random() < 0.8 else []
 
-    world = started(fate, ack_limit=100, nak_limit=100, inactivity=10_000.0)
+    world = started(fate, ack_limit=100, nak_limit=100, inactivity=10_000.0, checksum_type=kind)
     world.window = random.choice((1_024, 2_500, 1 << 30))
     go(world, period, crashes)
     assert_delivered(world)

@@ -13,6 +13,7 @@ from occulta.link.cfdp.events import Suspended
 from occulta.link.cfdp.pdu import Ack, Eof, FileData, Finished, Metadata, Nak
 from occulta.link.cfdp.receiver import SLICE
 from occulta.link.cfdp.states import State
+from occulta.link.drops import Drop
 from tests.cfdp_restarts import assert_delivered, go, started, state, until
 from tests.cfdp_world import (
     DATA,
@@ -166,6 +167,21 @@ def test_a_lost_sink_is_filled_anew() -> None:
         assert_delivered(world)
         asked = world.bodies(Nak)[-1].requests
         assert asked[0][0] == 0 and asked[-1][1] == len(DATA)
+
+
+def test_a_lost_sink_is_not_begun_anew_before_that_is_saved() -> None:
+    """The machine fails again: the new file would be taken for the one whose ranges were saved."""
+    world = until(started(no_second_segment), GROUND, State.COMPLETING)
+    world.save()
+    world.stores[GROUND].sinks.clear()
+    world.restart(GROUND)
+    world.hears(FileData(0, DATA[:SEGMENT]))
+    assert world.stores[GROUND].sinks == {}
+    assert world.ground.drops == {Drop.UNEXPECTED_PDU: 1} and world.bodies(Nak) == []
+    world.restart(GROUND)
+    world.fate = arrives
+    go(world)
+    assert_delivered(world)
 
 
 def verifying() -> World:

@@ -70,7 +70,7 @@ def test_time_stands_still_while_halted() -> None:
 
 
 @given(start=SECONDS, seconds=SECONDS, halts=st.lists(st.tuples(SECONDS, SECONDS), max_size=5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, derandomize=True)
 def test_a_timer_has_expired_when_next_says_so(
     start: float, seconds: float, halts: list[tuple[float, float]]
 ) -> None:
@@ -89,7 +89,7 @@ def test_a_timer_has_expired_when_next_says_so(
 
 @given(pauses=st.lists(st.tuples(st.floats(0.01, 3), st.floats(0, 1e5)), min_size=1, max_size=6),
        inactivity=st.floats(20, 400))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_inactivity_is_declared_once_whatever_the_pauses(
     pauses: list[tuple[float, float]], inactivity: float
 ) -> None:

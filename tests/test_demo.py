@@ -15,7 +15,7 @@ from sim import pixels
 from sim.__main__ import main
 from sim.camera import photograph
 from sim.command import CommandFailed, must, run
-from sim.demo import OURS, same_bytes, workspace
+from sim.files import OURS, same_bytes, workspace
 from sim.private import customer_file
 from sim.report import Page, render
 from sim.results import HEADINGS, Measured, Refused, all_restored, cells, table

@@ -73,6 +73,15 @@ def test_a_file_that_arrives_again_may_replace_itself(tmp_path: Path) -> None:
     assert (tmp_path / "in/name").read_bytes() == b"again"
 
 
+def test_nothing_is_published_among_the_parts(tmp_path: Path) -> None:
+    store = DiskFilestore(tmp_path, tmp_path / "in", replace=True)
+    other = store.open_sink(TransactionId(1, 8), False)
+    other.write(0, b"another's")
+    with pytest.raises(FilestoreError):
+        store.open_sink(ID, False).commit(f"{PARTS}/1-8.part", 0)
+    assert other.read(0, 9) == b"another's"
+
+
 @pytest.mark.parametrize("name", ["../out/x", "/tmp/x", "a/../../x", "", ".", "a//b", "a\0b"])
 def test_unsafe_names_are_refused(name: str, store: DiskFilestore) -> None:
     with pytest.raises(FilestoreError):

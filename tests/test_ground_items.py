@@ -1,6 +1,7 @@
 """Private data from its pieces: in any order, repeated, overlapping, missing, or hostile."""
 
 import random
+import tracemalloc
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -353,6 +354,13 @@ def test_a_payload_with_anything_else_in_it_is_none(tmp_path: Path, tail: bytes)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_no_records(tmp_path: Path, content: bytes) -> None:
     assert not holds_records(tmp_path, content)
+
+
+def test_a_length_beyond_the_payload_costs_nothing(tmp_path: Path) -> None:
+    tracemalloc.start()
+    assert not holds_records(tmp_path, b"\x7f\xff\xff\xff" + bytes(100))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_more_items_than_a_frame_carries_are_none(tmp_path: Path) -> None:

@@ -340,6 +340,19 @@ def test_a_fault_of_this_side_changes_nothing(world: Ground) -> None:
     assert not list(world.place(1).glob(".*"))
 
 
+def test_a_disk_that_refuses_an_item_changes_nothing(world: Ground) -> None:
+    world.deliver(1, marked(payload(*cut("x", ITEM))))
+    (world.folder / "items" / SIGNER.hex()).write_bytes(b"in the way")
+    outcome = world.recover(1)
+    assert outcome.error is not None
+    assert outcome.error.number == Reason.OUTPUT_UNWRITABLE
+    assert world.names(1) == ["manifest", "received.jpg"]
+    (world.folder / "items" / SIGNER.hex()).unlink()
+    world.open()
+    assert world.recover(1).state is State.RECOVERED
+    assert world.private(1) == SECRET
+
+
 def test_what_a_crash_left_is_swept(world: Ground) -> None:
     world.deliver(1, marked(SECRET))
     (world.place(1) / ".carrier.jpg.1234.partial").write_bytes(b"half")

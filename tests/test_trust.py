@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from ground.outcome import ItemEntry
 from ground.product import State
 from ground.trust import MAX_FILE, Revocation, Trust, add_revocation, read_revocations
+from occulta.codec.crypto import SigningKey
 from occulta.errors import OccultaError, Reason
 from tests.ground_world import (
     CREATED,
+    DATA,
     FOREIGN,
     NOW,
     SIGNER,
@@ -21,6 +23,7 @@ from tests.ground_world import (
     TRUST,
     World,
     broken,
+    manifest_of,
     outcome,
     product_id,
     revoked,
@@ -98,6 +101,14 @@ def test_a_revocation_corrects_what_was_recovered(world: World) -> None:
     assert world.states() == {"archived": 1, "recovered": 2}
 
 
+def test_a_report_says_revoked_though_it_claimed_nothing(world: World) -> None:
+    world.deliver(1, signer=FOREIGN)
+    settle(world, 1, authentic=False, verdict="intact, signature not checked")
+    world.archive.set_trust(revoked(0, FOREIGN))
+    assert report(world, 1)["verdict"] == world.product(1).verdict == "intact, revoked signer"
+    assert world.product(1).state is State.RECOVERED
+
+
 def test_a_revocation_corrects_a_recovery_at_work(world: World) -> None:
     world.deliver(1)
     world.archive.begin_recovery(product_id(1))
@@ -121,15 +132,17 @@ def test_a_revocation_taken_back_asks_for_another_recovery(world: World) -> None
 
 
 def test_a_key_that_becomes_known_counts_for_what_came_before(world: World) -> None:
-    for number in (1, 2):
+    for number in (1, 2, 3):
         world.deliver(number, signer=FOREIGN)
     settle(world, 1, authentic=False, verdict="intact, signature not checked")
     manifest = world.place(2) / "manifest"
     manifest.write_bytes(broken(manifest.read_bytes()))
+    third = SigningKey(bytes(32))
+    (world.place(3) / "manifest").write_bytes(manifest_of(3, DATA, third))
     world.trust = BOTH
     world.open()
-    assert [world.product(n).satellite for n in (1, 2)] == ["beta", None]
-    assert [world.product(n).state.value for n in (1, 2)] == ["archived", "archived"]
+    assert [world.product(n).satellite for n in (1, 2, 3)] == ["beta", None, None]
+    assert world.states() == {"archived": 3}
 
 
 def test_a_key_that_is_known_no_longer(world: World) -> None:

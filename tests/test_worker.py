@@ -166,12 +166,14 @@ TWICE_LOST = {"recovered": 0, "failed": 1, "no_key": 0, "lost": 2}
         ("sys.stdin.readline(); os.kill(os.getpid(), 11)", "died"),
         ("sys.stdin.readline(); print('garbage', flush=True); time.sleep(60)", "said what"),
         ("sys.stdin.readline(); print('{}', flush=True); time.sleep(60)", "said what"),
-        (f"sys.stdin.readline(); print('x' * {2 * MAX_LINE}); time.sleep(60)", "said what"),
+        (f"sys.stdin.readline(); print('x' * {2 * MAX_LINE}, end='', flush=True); time.sleep(60)",
+         "said what"),
         (f"print('''{GOOD.replace('00000000', '11111111')}''', flush=True); time.sleep(60)",
          "said what"),
         (f"print('''{GOOD.replace('recovered', 'archived')}''', flush=True); time.sleep(60)",
          "said what"),
         (f"print('''{GOOD}''' * 2, flush=True); time.sleep(60)", "said what"),
+        (f"print('''{GOOD}\n{GOOD}''', flush=True); time.sleep(60)", "said what"),
     ],
 )
 def test_a_job_that_is_lost_twice_has_failed(make: Make, script: str, what: str) -> None:

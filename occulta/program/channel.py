@@ -72,6 +72,8 @@ class Channel:
         self._waiting: deque[bytes] = deque()
         self._tokens = 0.0
         self._refilled = 0.0
+        self._held_back = False
+        """Whether there may be more to send than there was room for."""
         self._save_sender()
 
     @property
@@ -130,7 +132,12 @@ class Channel:
     def transmit(self, now: float) -> int:
         """Send what CFDP has for the remote as far as link and rate go; return the packets."""
         before = self.packets_sent
-        while self.connected and self._drain() and (room := self._room(now)) > 0:
+        self._held_back = False
+        while self.connected and self._drain():
+            room = self._room(now)
+            self._held_back = room <= 0
+            if self._held_back:
+                break
             outgoing = self._entity.pdus_to_send(now, room, self.remote.entity)
             if not outgoing:
                 break
@@ -142,8 +149,8 @@ class Channel:
         return self.packets_sent - before
 
     def next_time(self, now: float) -> float | None:
-        """When the rate lets the next packet go; None if nothing but the link holds it back."""
-        if self.remote.rate is None or self._waiting:
+        """When the rate lets the next packet go; None where it holds nothing back."""
+        if self.remote.rate is None or self._waiting or not self._held_back:
             return None
         missing = self._packet_size - self._tokens
         return now if missing <= 0 else self._refilled + 8 * missing / self.remote.rate

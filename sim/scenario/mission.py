@@ -80,7 +80,7 @@ def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
         options["private_share"] = flight.private_share
         options["destinations"][0] |= {"cfdp": cfdp, "rate": flight.rate}
     with _edited(folder / "sim" / "link.yaml") as options:
-        options |= _link(scenario)
+        options.update(_link(scenario))
     return Mission(folder, archive)
 
 

@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 from sim.command import environment
 
@@ -20,7 +21,15 @@ _WORDS_OF_TROUBLE = (" ERROR ", " CRITICAL ", "Traceback ")
 
 
 class ProcessFailed(Exception):
-    """A program ended that was to go on, or could not be started."""
+    """A program ended that was to go on."""
+
+
+class Interrupted(Exception):
+    """SIGINT, SIGTERM or SIGHUP asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
 
 
 class Process:
@@ -69,10 +78,11 @@ class Process:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def complaint(self) -> str:
-        """One line on how it ended, with the last line that it said."""
+        """One line on how it ended, with its error or else the last line that it said."""
         lines = self.text().strip().splitlines()
-        said = next((line for line in lines if line.startswith("error ")), "".join(lines[-1:]))
-        return f"{self.name} ended with status {self.status}: {said or 'it said nothing'}"
+        errors = [line for line in lines if line.startswith("error ")]
+        said = (errors or lines[-1:] or ["it said nothing"])[0]
+        return f"{self.name} ended with status {self.status}: {said}"
 
     def troubles(self) -> list[str]:
         """Lines of its log that tell of errors."""
@@ -81,31 +91,43 @@ class Process:
 
 
 class Processes:
-    """All programs of a scenario; a context that leaves none behind."""
+    """All programs of a scenario; a context that leaves none behind.
+
+    Within it, SIGINT, SIGTERM and SIGHUP are noted, for `watch` to raise; a second one makes the
+    end a short one.
+    """
 
     def __init__(self, logs: Path) -> None:
         """`logs` is the folder of what they say."""
         self.all: dict[str, Process] = {}
         self._logs = logs
+        self._interrupts: list[int] = []
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Processes:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._handlers[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self.end()
-        finally:
-            self._wait_or_kill(0.0)
+        self.end()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._interrupts.append(number)
 
     def start(self, name: str, arguments: list[str]) -> None:
         """Start a program; raises OSError."""
         self.all[name] = Process(name, arguments, self._logs / f"{name}.log")
 
     def watch(self) -> None:
-        """Look at each; raises ProcessFailed if one has ended."""
+        """Look at each; raises ProcessFailed if one has ended, and Interrupted."""
+        if self._interrupts:
+            raise Interrupted(self._interrupts[0])
         for process in self.all.values():
             process.measure()
             if process.poll() is not None:
@@ -116,11 +138,17 @@ class Processes:
         return words in self.all[name].text()
 
     def end(self) -> None:
-        """Ask all to end, and end those that do not."""
+        """Ask all to end, and kill those that do not."""
         for process in self.all.values():
             process.measure()
             process.signal(signal.SIGTERM)
-        self._wait_or_kill(GRACE)
+        deadline = time.monotonic() + GRACE
+        while self._running() and time.monotonic() < deadline and len(self._interrupts) < 2:
+            time.sleep(_STEP)
+        for process in self._running():
+            process.signal(signal.SIGKILL)
+        while self._running():
+            time.sleep(_STEP)
 
     def failures(self) -> list[str]:
         """Of programs that have ended: which did not as they should, or told of errors."""
@@ -128,15 +156,6 @@ class Processes:
         for each in self.all.values():
             found += [f"{each.name} says: {line}" for line in each.troubles()]
         return found
-
-    def _wait_or_kill(self, grace: float) -> None:
-        deadline = time.monotonic() + grace
-        while self._running() and time.monotonic() < deadline:
-            time.sleep(_STEP)
-        for process in self._running():
-            process.signal(signal.SIGKILL)
-        while self._running():
-            time.sleep(_STEP)
 
     def _running(self) -> list[Process]:
         return [process for process in self.all.values() if process.poll() is None]

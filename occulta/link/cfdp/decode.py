@@ -38,6 +38,8 @@ from occulta.link.cfdp.pdu import (
 )
 from occulta.link.drops import Drop, PacketError
 
+MAX_ID = 8
+"""Octets of an entity id (5.1.2)."""
 Code = TypeVar("Code", bound=IntEnum)
 
 
@@ -50,6 +52,8 @@ def decode(pdu: bytes) -> tuple[Header, Body]:
     header, is_data, metadata_flag = decode_header(pdu)
     reader = _Reader(pdu, header)
     if is_data:
+        if header.direction is not Direction.TO_RECEIVER:
+            raise PacketError(Drop.PDU_DIRECTION, "file data in the wrong direction")
         return header, _file_data(reader, metadata_flag)
     directive = reader.code(Directive, reader.byte(), Drop.PDU_DIRECTIVE)
     direction, read = _DIRECTIVES[directive]
@@ -160,6 +164,8 @@ def _metadata(reader: _Reader) -> Metadata:
 def _fault_entity(tlvs: list[Tlv]) -> int | None:
     for kind, value in tlvs:
         if kind == TlvType.ENTITY_ID:
+            if not 1 <= len(value) <= MAX_ID:
+                raise PacketError(Drop.PDU_FIELD, f"an entity id of {len(value)} octets")
             return int.from_bytes(value, "big")
     return None
 

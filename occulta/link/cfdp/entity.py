@@ -381,7 +381,7 @@ class Entity:
                 self._forgotten.add(key)
 
     def snapshots(self) -> list[Snapshot]:
-        """What changed since the last call, to be kept durably, all of it or nothing.
+        """What changed since the last call, to be kept durably, all of it or nothing, at once.
 
         Data received is made durable first, so that a range is never remembered whose data is
         lost. Keys are stable; a later snapshot replaces an earlier one.

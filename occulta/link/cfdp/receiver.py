@@ -113,6 +113,8 @@ class Receiver(Transaction):
         """
         if self.state not in _GATHERING:
             raise self.unexpected("file data")
+        if self.held:
+            raise PacketError(Drop.UNEXPECTED_PDU, "the loss of the file has not been saved")
         end = offset + len(data)
         if end > self.limit:
             if self.eof is not None:

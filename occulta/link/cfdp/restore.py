@@ -106,6 +106,8 @@ def _find_data(receiver: Receiver) -> None:
     try:
         receiver.sink = receiver.port.store.open_sink(receiver.id, True)
     except FilestoreError:
+        # A new file must not be taken for the one that was saved, should the machine fail again.
+        receiver.held = receiver.port.durable and len(receiver.received) > 0
         receiver.received = Intervals()
     if receiver.state is State.VERIFYING and not receiver.received.covers(0, receiver.limit):
         receiver.state = State.COMPLETING

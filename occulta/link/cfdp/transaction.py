@@ -60,7 +60,7 @@ class Transaction(ABC):
         self.condition = Condition.NO_ERROR
         self.timers = Timers()
         self.held = False
-        """Nothing is sent until the transaction was saved."""
+        """Nothing is sent, nor a file begun, until the transaction was saved."""
         self.suspended = False
         self.frozen = False
         self.dirty = True

@@ -1,0 +1,168 @@
+"""What arrived against what was sent: every byte compared here, whatever the programs say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from ground import rows
+from ground.database import ReadOnlyDatabase
+from ground.outcome import read_report
+from ground.product import (
+    ARCHIVE_DATABASE,
+    CARRIER,
+    ITEMS,
+    ITEMS_DATABASE,
+    MANIFEST,
+    PLAIN,
+    REPORT,
+    Product,
+    State,
+    product_folder,
+    received_name,
+)
+from occulta.errors import OccultaError
+from sim.files import same_bytes
+from sim.scenario.frames import Frame
+
+VERDICT = "intact, authentic"
+
+
+@dataclass
+class Arrival:
+    """What came of one frame; `faults` is empty where all is as it should be."""
+
+    frame: Frame
+    product: Product | None = None
+    verdict: str = "missing"
+    received: Path | None = None
+    """What came down, in the archive."""
+    restored: Path | None = None
+    is_restored: bool = False
+    """The restored picture is byte for byte the original."""
+    is_private_same: bool = False
+    """The private file that went with it is byte for byte the original."""
+    hidden: int = 0
+    """Bytes of private data that it carried, as records."""
+    faults: list[str] = field(default_factory=list)
+
+
+def products_in(archive: Path) -> list[Product]:
+    """All products as the node knows them by now; none while there is no archive yet.
+
+    Raises OccultaError(INPUT_UNREADABLE).
+    """
+    if not (archive / ARCHIVE_DATABASE).is_file():
+        return []
+    with closing(ReadOnlyDatabase(archive / ARCHIVE_DATABASE, rows.SCHEMA)) as database:
+        return rows.all_products(database)
+
+
+def check(archive: Path, frames: Sequence[Frame]) -> tuple[list[Arrival], list[str]]:
+    """What came of each frame, and every fault, in the archive as a whole too."""
+    products: list[Product] = []
+    faults = []
+    try:
+        products = products_in(archive)
+    except OccultaError as error:
+        faults.append(error.detail)
+    arrivals = [_arrival(archive, frame, products) for frame in frames]
+    _check_copies(archive, arrivals)
+    faults += [fault for arrival in arrivals for fault in arrival.faults]
+    return arrivals, faults + list(_strangers(archive, arrivals))
+
+
+def _arrival(archive: Path, frame: Frame, products: Sequence[Product]) -> Arrival:
+    found = [product for product in products if product.frame_id == frame.name]
+    arrival = Arrival(frame)
+    if len(found) == 1:
+        _look(archive, arrival, found[0])
+    else:
+        times = "is missing" if not found else f"arrived {len(found)} times"
+        arrival.faults.append(f"{frame.name} {times}")
+    if frame.private is not None:
+        _compare_private(archive, arrival, frame.private)
+    return arrival
+
+
+def _look(archive: Path, arrival: Arrival, product: Product) -> None:
+    """The product of a frame: its verdict, and its picture."""
+    folder, name = product_folder(archive, product.id.hex()), arrival.frame.name
+    report = read_report(folder) or {}
+    arrival.product = product
+    arrival.verdict = str(report.get("verdict", product.state.value))
+    arrival.hidden = report.get("private_bytes") or 0
+    arrival.received = folder / received_name(product.scheme)
+    arrival.restored = folder / _carrier(product)
+    arrival.is_restored = same_bytes(arrival.frame.picture, arrival.restored)
+    if not arrival.is_restored:
+        arrival.faults.append(f"{name}: the restored picture is not the original")
+    if not _is_vouched_for(product, report):
+        arrival.faults.append(f"{name}: the verdict is '{arrival.verdict}', not '{VERDICT}'")
+
+
+def _is_vouched_for(product: Product, report: dict[str, Any]) -> bool:
+    is_settled = product.state is State.RECOVERED and product.authentic
+    return is_settled and product.verdict == VERDICT == report.get("verdict")
+
+
+def _compare_private(archive: Path, arrival: Arrival, private: Path) -> None:
+    item = arrival.frame.item
+    found = list((archive / ITEMS).glob(f"*/{item}.bin"))
+    if len(found) != 1:
+        times = "is missing" if not found else f"arrived {len(found)} times"
+        arrival.faults.append(f"{item} {times}")
+        return
+    arrival.is_private_same = same_bytes(private, found[0])
+    if not arrival.is_private_same:
+        arrival.faults.append(f"{item}: the private file is not the original")
+
+
+def _check_copies(archive: Path, arrivals: Sequence[Arrival]) -> None:
+    """Each private file lies in the folder of the product that completed it, too."""
+    originals = {arrival.frame.item: arrival.frame.private for arrival in arrivals}
+    for arrival in arrivals:
+        if arrival.product is None:
+            continue
+        product = arrival.product.id.hex()
+        folder = product_folder(archive, product)
+        report = read_report(folder) or {}
+        items = [item for item in report.get("items", ()) if item["completed_by"] == product]
+        for item, name in zip_longest(items, report.get("private", ())):
+            original = item and originals.get(item["item"])
+            if original is None or not name or not same_bytes(original, folder / name):
+                arrival.faults.append(f"{arrival.frame.name}: {name} is no private file of ours")
+            elif not item["authentic"]:
+                arrival.faults.append(f"{item['item']} is not authentic")
+
+
+def _strangers(archive: Path, arrivals: Sequence[Arrival]) -> Iterator[str]:
+    """Whatever lies in the archive beside what was sent."""
+    expected = {path for arrival in arrivals for path in _files_of(archive, arrival)}
+    databases = (ARCHIVE_DATABASE, ITEMS_DATABASE)
+    for path in sorted(archive.rglob("*")):
+        is_database = path.parent == archive and path.name.startswith(databases)
+        if path.is_file() and path not in expected and not is_database:
+            yield f"{path.relative_to(archive)} does not belong in the archive"
+
+
+def _files_of(archive: Path, arrival: Arrival) -> Iterator[Path]:
+    """Where everything that came of a frame may lie."""
+    product = arrival.product
+    if product is None:
+        return
+    folder = product_folder(archive, product.id.hex())
+    private = (read_report(folder) or {}).get("private", ())
+    names = {received_name(product.scheme), MANIFEST, REPORT, _carrier(product), *private}
+    yield from (folder / name for name in names)
+    yield archive / ITEMS / product.signer.hex() / f"{arrival.frame.item}.bin"
+
+
+def _carrier(product: Product) -> str:
+    return received_name(PLAIN) if product.scheme == PLAIN else CARRIER
+
+
