@@ -105,8 +105,9 @@ class _TrustFile:
 
 def _trust(config: GroundConfig) -> Trust:
     """Known keys go by their files' names."""
+    is_alone = len(config.known_satellites) == 1
     known = {
-        path.stem if len(config.known_satellites) == 1 else str(path): keyfiles.read_key(str(path), crypto.VerifyingKey)
+        path.stem if is_alone else str(path): keyfiles.read_key(str(path), crypto.VerifyingKey)
         for path in config.known_satellites
     }
     revoked = () if config.revocations is None else read_revocations(config.revocations)

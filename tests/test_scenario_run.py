@@ -35,19 +35,21 @@ QUICK = "private_share: 0.01\ncfdp: {ack_interval: 1.0, nak_interval: 1.0}\n"
 
 
 @pytest.fixture(scope="module")
-def storm(tmp_path_factory):
-    """A folder in which a small scenario has been run: its exit status, archive and report."""
-    folder = tmp_path_factory.mktemp("storm")
+def sent(tmp_path_factory):
+    """What is sent in a small scenario."""
+    folder = tmp_path_factory.mktemp("sent")
     (folder / "storm.yaml").write_text(STORM)
-    words = ["run", str(folder / "storm.yaml"), "--archive", str(folder / "archive")]
-    (folder / "status").write_text(str(main([*words, "-o", str(folder / "out")])))
-    return folder
+    return take_frames(load(folder / "storm.yaml"), [], folder / "frames")
 
 
 @pytest.fixture(scope="module")
-def sent(storm, tmp_path_factory):
-    """The same frames as in that scenario."""
-    return take_frames(load(storm / "storm.yaml"), [], tmp_path_factory.mktemp("sent") / "frames")
+def storm(sent, tmp_path_factory):
+    """A folder in which it has been run: its exit status, archive and report."""
+    folder, frames = tmp_path_factory.mktemp("storm"), sent[0].picture.parent
+    words = ["run", str(frames.with_name("storm.yaml")), "--archive", str(folder / "archive")]
+    status = main([*words, "--frames", str(frames), "-o", str(folder / "out")])
+    (folder / "status").write_text(str(status))
+    return folder
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ class DiskSink:
 
     def commit(self, name: str, size: int) -> None:
         """Take the name below the root, durably; raises FilestoreError if something has it."""
-        if not is_safe_name(name) or name.split("/")[0] == PARTS:
+        if not is_safe_name(name) or name.startswith(PARTS + "/"):
             raise FilestoreError("an unsafe name")
         try:
             os.ftruncate(self._file, size)

@@ -54,11 +54,11 @@ def run(options: Options) -> int:
         mission = provision(scenario, folder / "mission", options.archive or folder / "archive")
         (report / "logs").mkdir()
         try:
-            status, result = play(scenario, frames, mission, report / "logs")
+            name = options.scenario.stem
+            status, result = play(name, scenario, frames, mission, report / "logs")
         except Interrupted as interrupt:
             say(str(interrupt))
             return 128 + interrupt.number
-        result.scenario = options.scenario.stem
         (report / "report.html").write_text(render(result), encoding="utf-8")
     text = json.dumps(result.as_dict(), indent=2) + "\n"
     (report / "report.json").write_text(text, encoding="utf-8")
@@ -68,7 +68,7 @@ def run(options: Options) -> int:
 
 
 def play(
-    scenario: Scenario, frames: Sequence[Frame], mission: Mission, logs: Path
+    name: str, scenario: Scenario, frames: Sequence[Frame], mission: Mission, logs: Path
 ) -> tuple[int, Result]:
     """Run the programs and check what came of it; the exit status and everything measured.
 
@@ -85,7 +85,7 @@ def play(
     faults = list(dict.fromkeys(faults + found))
     relay, link = load_link(mission.folder / "sim" / "link.yaml")
     result = Result(
-        scenario="", arrivals=arrivals, faults=faults, seconds=seconds, limit=limit,
+        scenario=name, arrivals=arrivals, faults=faults, seconds=seconds, limit=limit,
         pass_began=driver.pass_began, stored=driver.stored, recovered=driver.recovered,
         link=next(iter(read_json(mission.statistics).get("pairs", ())), {}),
         outages=[*link.outages, *relay.outages], ground=driver.counters,
@@ -93,7 +93,7 @@ def play(
             Usage(each.name, each.cpu_seconds, tuple(each.peaks.values()))
             for each in processes.all.values()
         ],
-        commands=[_shown(mission, name) for name in processes.all],
+        commands=[_shown(mission, program) for program in processes.all],
     )
     return status or (ExitCode.NOT_VERIFIED if faults else 0), result
 
@@ -127,8 +127,8 @@ def _check_archive(archive: Path | None) -> None:
         raise OccultaError(Reason.OUTPUT_EXISTS, f"{archive} is not empty")
 
 
-def _shown(mission: Mission, name: str) -> str:
+def _shown(mission: Mission, program: str) -> str:
     """A program's command as typed in the mission's folder."""
-    program, *arguments = mission.arguments(name)
+    module, *arguments = mission.arguments(program)
     words = [word.removeprefix(f"{mission.folder}{os.sep}") for word in arguments]
-    return " ".join([f"occulta-{program}", *words])
+    return " ".join([f"occulta-{module}", *words])
