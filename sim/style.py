@@ -47,6 +47,15 @@ pre {
   white-space: pre-wrap; overflow-wrap: anywhere;
   font: .84rem/1.7 ui-monospace, Menlo, Consolas, monospace;
 }
+.timeline {
+  display: block; width: 100%; height: auto; background: var(--card);
+  border: 1px solid var(--line); margin-bottom: .8rem;
+}
+.timeline text { fill: var(--soft); font: 12px system-ui, sans-serif; }
+.timeline line { stroke: var(--line); }
+.timeline .arrived { fill: var(--good); }
+.timeline .lost { fill: var(--bad); }
+.timeline .outage { fill: var(--line); opacity: .7; }
 @media (max-width: 820px) {
   thead { position: absolute; left: -9999px; }
   table, tbody, tr, th, td { display: block; }

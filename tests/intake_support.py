@@ -9,6 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
+
 from occulta.codec import crypto
 from occulta.errors import Reason
 from occulta.link import messages
@@ -42,6 +44,7 @@ CAMERA, OTHER_CAMERA, PAYLOAD = "peer-1", "peer-2", "payload"
 GROUND = 2
 WINDOW = 1 << 16
 WALL = 5000.0
+EXAMPLES = settings(deadline=None, derandomize=True, database=None)
 PLAIN = Rule(name="plain", scheme="plain", sensitive=False)
 SEALED = Rule(name="sealed", scheme="sealed")
 EXACT = Rule(name="exact", scheme="reversible", profile="exact")

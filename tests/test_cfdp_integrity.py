@@ -13,7 +13,18 @@ from occulta.link.cfdp.constants import ChecksumType, Condition, Delivery, FileS
 from occulta.link.cfdp.events import Fault, TransactionFinished
 from occulta.link.cfdp.pdu import Eof, FileData, Finished, Metadata, Tlv
 from occulta.link.cfdp.receiver import SLICE
-from tests.cfdp_world import DATA, DELAY, GROUND, SAT, SEGMENT, MemorySink, MemorySource, World
+from occulta.link.drops import Drop
+from tests.cfdp_world import (
+    DATA,
+    DELAY,
+    GROUND,
+    SAT,
+    SEGMENT,
+    MemorySink,
+    MemorySource,
+    Sent,
+    World,
+)
 
 CRC = ChecksumType.CRC_32
 
@@ -186,3 +197,22 @@ def test_events_of_a_fault_come_in_order() -> None:
     world.hears(Metadata(3, "a", "..", CRC))
     kinds = [type(event) for event in world.events[GROUND]]
     assert kinds[1:] == [Fault, TransactionFinished]
+
+
+def test_a_flipped_bit_does_not_switch_the_pdu_checksum_off() -> None:
+    world = World(crc=True)
+    flipped = []
+
+    def fate(sent: Sent) -> list[float]:
+        if isinstance(sent.body, FileData) and not flipped:
+            flipped.append(sent)
+            pdu = bytes([sent.pdu[0] ^ 2]) + sent.pdu[1:]
+            world.entities[sent.target].receive(pdu, world.now)
+            return []
+        return [DELAY]
+
+    world.fate = fate
+    world.put(bytes(5000))
+    world.run()
+    assert world.ground.drops[Drop.PDU_CRC] == 1
+    assert world.delivered() == [bytes(5000)]

@@ -28,7 +28,7 @@ from occulta.link.messages import (
     encode,
 )
 from sim.feed import FIRST_PAUSE, LONGEST_PAUSE, MIN_CHUNK, Feeder, FrameFeeder, ItemFeeder, Offer
-from tests.intake_support import begin, end, frame, item, item_end
+from tests.intake_support import EXAMPLES, begin, end, frame, item, item_end
 from tests.support import private_bytes
 
 CHUNK = MIN_CHUNK
@@ -88,7 +88,7 @@ def test_within_the_credit() -> None:
     data=st.integers(0, 5 * CHUNK).map(lambda size: DATA[:1] * size), chunk=st.integers(1, 16),
     credits=st.lists(st.integers(0, 6 * CHUNK), max_size=8), announced=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(EXAMPLES, max_examples=60)
 def test_all_bytes_in_order(
     data: bytes, chunk: int, credits: list[int], announced: bool
 ) -> None:

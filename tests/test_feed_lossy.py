@@ -20,7 +20,7 @@ from occulta.errors import Reason
 from occulta.link.messages import FrameRefused, FrameStored, ItemRefused, Message
 from sim.feed import MIN_CHUNK, Feeder, FrameFeeder, ItemFeeder
 from tests import jpegs
-from tests.intake_support import EXACT, PLAIN, Onboard, frame, item, open_sealed
+from tests.intake_support import EXACT, EXAMPLES, PLAIN, Onboard, frame, item, open_sealed
 from tests.support import private_bytes
 
 CHUNK = MIN_CHUNK
@@ -199,7 +199,7 @@ class LossyItems(Lossy):
     kind = "items"
 
 
-LossyFrames.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
-LossyItems.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+LossyFrames.TestCase.settings = settings(EXAMPLES, max_examples=20, stateful_step_count=25)
+LossyItems.TestCase.settings = settings(EXAMPLES, max_examples=12, stateful_step_count=25)
 TestLossyFrames = LossyFrames.TestCase
 TestLossyItems = LossyItems.TestCase

@@ -31,6 +31,7 @@ from tests import jpegs
 from tests.intake_support import (
     CAMERA,
     EXACT,
+    EXAMPLES,
     GROUND,
     OTHER_CAMERA,
     PLAIN,
@@ -68,7 +69,7 @@ def stored_data(onboard: Onboard, product_id: bytes) -> bytes:
 
 
 @given(st.lists(st.integers(1, 30_000), max_size=30), st.integers(1000, 30_000))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(EXAMPLES, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_credit_stays_within_the_window_and_never_ends(
     onboard: Onboard, sizes: list[int], window: int
 ) -> None:
@@ -146,8 +147,7 @@ def test_wrong_size_or_digest_at_the_end(onboard: Onboard, wrong: FrameEnd) -> N
 
 
 @given(st.lists(st.integers(0, len(DATA)), max_size=8), st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20,
-          deadline=None)
+@settings(EXAMPLES, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_it_is_cut(onboard: Onboard, cuts: list[int], size_known: bool) -> None:
     frame_id = f"frame-{onboard.frames.counters['frames_in']}"
     frames, edges = onboard.frames, [0, *sorted(cuts), len(DATA)]

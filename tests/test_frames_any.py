@@ -17,7 +17,7 @@ from occulta.link.messages import (
     FrameStored,
     encode,
 )
-from tests.intake_support import PLAIN, Onboard, begin, end, offer
+from tests.intake_support import EXAMPLES, PLAIN, Onboard, begin, end, offer
 from tests.support import private_bytes
 
 DATA = private_bytes(300)
@@ -93,5 +93,5 @@ class AnyCamera(RuleBasedStateMachine):
         assert len(self._onboard.unfinished()) == self._onboard.frames.open_frames <= 2
 
 
-AnyCamera.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
+AnyCamera.TestCase.settings = settings(EXAMPLES, max_examples=15, stateful_step_count=30)
 TestAnyCamera = AnyCamera.TestCase

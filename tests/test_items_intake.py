@@ -33,6 +33,7 @@ from occulta.schemes.sealed import sealed_size
 from tests import jpegs
 from tests.intake_support import (
     EXACT,
+    EXAMPLES,
     PAYLOAD,
     Onboard,
     give,
@@ -98,7 +99,7 @@ def test_no_plaintext_stays_in_any_frame_or_database(onboard: Onboard) -> None:
 
 
 @given(data=st.binary(max_size=40_000), chunk=st.integers(1, 20_000), n=st.integers(0, 1 << 60))
-@settings(max_examples=15, deadline=None)
+@settings(EXAMPLES, max_examples=15)
 def test_any_item_opens_again(data: bytes, chunk: int, n: int) -> None:
     with tempfile.TemporaryDirectory() as folder, Onboard(Path(folder)) as onboard:
         queue(onboard.items, data, f"item.{n}", chunk=max(chunk, len(data) // 50))
@@ -358,5 +359,5 @@ class AnyProgram(RuleBasedStateMachine):
         assert b"address" not in self._onboard.everything()
 
 
-AnyProgram.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+AnyProgram.TestCase.settings = settings(EXAMPLES, max_examples=15, stateful_step_count=25)
 TestAnyProgram = AnyProgram.TestCase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occulta.codec import crypto
@@ -14,6 +14,7 @@ from occulta.schemes.reversible.hidden import declare
 from occulta.schemes.sealed import OpeningStream
 from onboard.pipeline import NO_PROFILE, SCHEMES, Keys, Stream, counts, open_stream
 from tests import jpegs
+from tests.intake_support import EXAMPLES
 from tests.support import KEY, OTHER_KEY, SATELLITE, assert_recovers, private_bytes, recover
 
 KEYS = Keys((KEY.public, OTHER_KEY.public), SATELLITE)
@@ -39,7 +40,7 @@ def test_there_are_three_schemes() -> None:
 
 
 @given(CUTS)
-@settings(deadline=None, max_examples=20)
+@settings(EXAMPLES, max_examples=20)
 def test_plain_is_the_frame(cuts: list[int]) -> None:
     stream = open_stream("plain", NO_PROFILE, KEYS, PRODUCT)
     assert through(stream, FRAME, cuts) == FRAME
@@ -47,7 +48,7 @@ def test_plain_is_the_frame(cuts: list[int]) -> None:
 
 
 @given(CUTS)
-@settings(deadline=None, max_examples=20)
+@settings(EXAMPLES, max_examples=20)
 def test_sealed_is_for_every_recipient(cuts: list[int]) -> None:
     stream = open_stream("sealed", NO_PROFILE, KEYS, PRODUCT)
     data = through(stream, FRAME, cuts)
@@ -81,7 +82,7 @@ def test_reversible_gives_back_frame_and_payload(profile: str, payload: bytes) -
 
 
 @given(CUTS, st.binary(max_size=600))
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(EXAMPLES, max_examples=15)
 def test_reversible_however_it_is_cut(cuts: list[int], payload: bytes) -> None:
     stream = open_stream("reversible", "exact", KEYS, PRODUCT, payload)
     assert_recovers(through(stream, FRAME, cuts), FRAME, payload, "exact")

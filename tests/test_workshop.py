@@ -36,6 +36,7 @@ from tests import cli, jpegs
 from tests.intake_support import (
     CAMERA,
     EXACT,
+    EXAMPLES,
     GROUND,
     PAPER,
     PLAIN,
@@ -117,6 +118,7 @@ _RULES = st.builds(
 
 
 @given(st.lists(_RULES, max_size=4))
+@EXAMPLES
 def test_sensitive_frames_are_sealed_unless_a_rule_says_otherwise(rules: list[Rule]) -> None:
     frame = begin(sensitive=True)
     chosen = next(rule for rule in [*rules, *LAST_RULES] if matches(rule, frame))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ground.product import SEALED
 from sim import page, pixels
 from sim.page import GAIN
 from sim.pixels import Pixels
-from sim.scenario import timeline
 from sim.scenario.check import Arrival
 from sim.scenario.results import HEADINGS, LINK_HEADINGS, PROGRAM_HEADINGS, Result
+from sim.scenario.timeline import timeline
 
 SHOWN = 3
 """Frames whose pictures are shown."""
@@ -28,15 +29,12 @@ _PROGRAMS_NOTE = (
     "CPU time is user and system. Peak memory is resident, of the program and of its recovery "
     "worker."
 )
-
-
 _NOT_DECODED = "Pillow does not decode this picture, so it is not shown; it was compared like all."
 
 
 def render(result: Result) -> str:
     """The whole report as HTML."""
     return page.document(f"Occulta: {result.scenario}", [
-        f"<style>{timeline.STYLE}</style>",
         _headline(result),
         *([page.section("Faults", page.listing(result.faults))] if result.faults else []),
         _section("Frames", HEADINGS, result.frame_rows(), _FRAMES_NOTE),
@@ -71,7 +69,7 @@ def _link(result: Result) -> str:
         for number, arrival in enumerate(result.arrivals, 1)
         if (at := result.recovered.get(arrival.frame.name)) is not None
     ]
-    drawn = timeline.timeline(result.link["down"]["timeline"], result.outages, marks)
+    drawn = timeline(result.link["down"]["timeline"], result.outages, marks)
     legend = (
         "Down, second by second of the pass: bytes that arrived (green), bytes that were lost "
         "(red), outages (shaded). A number stands where that frame was recovered."
@@ -106,12 +104,16 @@ def _frame(arrival: Arrival) -> str:
         if seen is not None and seen.shape == taken.shape:
             figures.append(page.figure(word, pixels.shrunk(seen, _WIDTH)))
             differences.append(page.difference_figure(word, _changed(taken, seen)))
-    text = (
-        f"{arrival.hidden:,} private bytes rode in it. " if arrival.hidden
-        else "What came down is sealed: without the key it is no picture at all. "
-        if arrival.product and arrival.product.scheme == "sealed" else ""
-    ) + f"The last pictures are differences from the frame taken, amplified {GAIN} times."
-    return page.section(name, page.paragraph(text), page.gallery(figures + differences))
+    return page.section(name, page.paragraph(_story(arrival)), page.gallery(figures + differences))
+
+
+def _story(arrival: Arrival) -> str:
+    told = f"Differences from the frame taken are amplified {GAIN} times."
+    if arrival.hidden:
+        return f"{arrival.hidden:,} private bytes rode in it. {told}"
+    if arrival.product is not None and arrival.product.scheme == SEALED:
+        return f"What came down is sealed: without the key it is no picture at all. {told}"
+    return told
 
 
 def _changed(one: Pixels, other: Pixels) -> Pixels:

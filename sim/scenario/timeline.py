@@ -12,15 +12,6 @@ _MOST_BARS = 240
 _MOST_LABELS = 12
 Second = tuple[int, int, int]
 """Number of the second, bytes that arrived, bytes lost or dropped."""
-STYLE = """
-.timeline { display: block; width: 100%; height: auto; background: var(--card);
-  border: 1px solid var(--line); margin-bottom: .8rem; }
-.timeline text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-.timeline .arrived { fill: var(--good); }
-.timeline .lost { fill: var(--bad); }
-.timeline .outage { fill: var(--line); opacity: .7; }
-.timeline line { stroke: var(--line); }
-"""
 
 
 def timeline(

@@ -271,6 +271,8 @@ class Entity:
             raise PacketError(Drop.WRONG_ENTITY, f"a PDU for entity {local}")
         if remote not in self._remotes:
             raise PacketError(Drop.UNKNOWN_REMOTE, f"entity {remote}")
+        if self._remotes[remote].crc and not header.crc:  # one flipped bit would switch it off
+            raise PacketError(Drop.PDU_CRC, "without the checksum that was agreed")
         transaction = self._open.get(header.transaction)
         if transaction is None:
             transaction = self._unknown(header, body, remote, now)
