@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import features
 
-from bench import capacity, docs, growth, link, memory, paper, report, speed
+from bench import capacity, daemon, docs, growth, link, memory, paper, report, speed
 from bench.data import DEFAULT_DATA
 from bench.report import Result
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "capacity": capacity.run,
     "paper": paper.run,
     "link": link.run,
+    "daemon": daemon.run,
 }
 OUTPUT = Path("bench-output")
 MACHINE_FAILURE = 6
