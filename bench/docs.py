@@ -82,6 +82,16 @@ faster with it. The ratio is the median over runs in turn, each against the fast
 to ask for what is missing.
 """
 
+DAEMON_TEXT = """\
+# The daemons
+
+The flight daemon, the link and the ground node as processes of their own on one machine, over \
+ZeroMQ with CURVE. Frames are noise with a picture's spectrum; they carry no private data. The \
+link is the preset `x-band` (150 Mbit/s, 1 % loss in bursts); the products wait on board, held by \
+telecommand, and the time runs from the telecommand that lets them go. Resident memory is what the \
+daemon says of itself.
+"""
+
 
 def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
     """Write the pages with a fresh result and all others they need; return their paths."""
@@ -90,6 +100,7 @@ def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
         "exact.md": (("growth", "capacity"), _exact),
         "speed.md": (("speed", "memory"), _speed),
         "link.md": (("link",), _link),
+        "daemon.md": (("daemon",), _daemon),
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
     written = []
@@ -124,6 +135,11 @@ def _speed(speed: Result, memory: Result) -> str:
 def _link(result: Result) -> str:
     tables = [*result.tables, result.figure_table()]
     return _page([LINK_TEXT, *map(_section, tables), _list(result.notes)], result)
+
+
+def _daemon(result: Result) -> str:
+    tables = [*result.tables, result.figure_table()]
+    return _page([DAEMON_TEXT, *map(_section, tables), _list(result.notes)], result)
 
 
 def _section(table: Table) -> str:

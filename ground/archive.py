@@ -13,6 +13,7 @@ archiving was interrupted, or whose row was lost. Both are made good in the same
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections import Counter
@@ -135,7 +136,7 @@ class Archive:
 
     def _judge(self, entry: Path, now: float) -> Offer | None:
         if not is_complete(entry):
-            return None
+            return self._judge_half(entry)
         pair = read_pair(entry, self._trust.keys)
         check_size(entry / DATA, pair.data.size)
         check_digest(entry / DATA, pair.data.sha256)
@@ -164,9 +165,23 @@ class Archive:
         self._checkpoint("recorded")
         return self._known(pair.manifest.product_id)
 
+    def _judge_half(self, entry: Path) -> Offer | None:
+        """After a crash CFDP may deliver one file again; its product is archived already."""
+        known = self.product(bytes.fromhex(entry.name))
+        if known is None:
+            return None
+        place = product_folder(self._folder, entry.name)
+        names = {DATA: received_name(known.scheme), MANIFEST: MANIFEST}
+        pairs = [(path, place / names[path.name]) for path in entry.iterdir()]
+        is_same = all(old.is_file() and filecmp.cmp(new, old, shallow=False) for new, old in pairs)
+        return self._discard(entry, known) if is_same else None
+
     def _drop(self, entry: Path, pair: Pair, known: Product) -> Offer:
         if pair.data.sha256 != known.sha256:
             raise Rejected(Rejection.CONFLICT, "the product is archived with other data")
+        return self._discard(entry, known)
+
+    def _discard(self, entry: Path, known: Product) -> Offer:
         entry.rename(self._folder / REMOVED / entry.name)
         self._checkpoint("dropped")
         self._sweep()

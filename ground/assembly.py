@@ -34,7 +34,7 @@ from occulta.program.linkkeys import read_curve_secret, read_link_keys
 from occulta.program.linkstate import LinkState
 
 _QUEUE = 64
-_MARGIN = 4096
+_MARGIN = 64
 """Packets from a satellite that a crash of this node may cost: they are asked for again."""
 _RECOVERY_TIMEOUT = 600.0
 
@@ -161,6 +161,8 @@ def _open_channel(
     return Channel(
         server, remote, entity, PacketType.TC, satellite.apids.of_packets(), sender=sender,
         receiver=receiver, save=state.save,
+        # A late answer to a command of the last run must not pass for one of this run.
+        first_count=int.from_bytes(os.urandom(2), "big") >> 2,
     )
 
 

@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(request: Message) -> None:
     assert isinstance(request, CommandRequest)
     try:
-        telecommand(request)
+        pus.encode_telecommand(telecommand(request), apid=0, sequence_count=0)
     except ValueError as error:
         raise OccultaError(Reason.USAGE, str(error)) from None
 

@@ -37,6 +37,7 @@ SAVE_INTERVAL = 0.05
 SCAN_INTERVAL = 15.0
 """Seconds between two looks at the inbox, and at the revocations."""
 _PACKETS = 256
+_MAX_COUNT = (1 << 63) - 1
 
 
 class Node:
@@ -139,7 +140,7 @@ class Node:
                 opened = uplink.channel.deliver(packet, now, peer)
                 if opened is not None:
                     try:
-                        uplink.receive(opened)
+                        uplink.receive(opened, now)
                     except PacketError as error:
                         uplink.channel.drops[error.drop] += 1
             self._note_contact(uplink, now)
@@ -215,10 +216,9 @@ class Node:
         try:
             uplink = self._uplink(request)
             command = self._commands(request)
+            uplink.command(command, lambda well, said: self._answer(peer, well, said), now)
         except ValueError as error:
-            self._reply(peer, CommandReply(False, str(error)[:200]))
-            return
-        uplink.command(command, lambda well, said: self._answer(peer, well, said), now)
+            self._reply(peer, CommandReply(False, _line(str(error))))
 
     def _uplink(self, request: CommandRequest) -> Uplink:
         name = request.arguments.get("satellite")
@@ -230,7 +230,7 @@ class Node:
 
     def _answer(self, peer: str, well: bool, said: str) -> None:
         self._counters["commands_done" if well else "commands_failed"] += 1
-        self._reply(peer, CommandReply(well, said[:200]))
+        self._reply(peer, CommandReply(well, _line(said)))
 
     def _reply(self, peer: str, message: Message) -> None:
         assert self._console is not None
@@ -255,7 +255,7 @@ class Node:
             counters.update({f"{uplink.name}.{k}": v for k, v in uplink.housekeeping.items()})
         for drop, count in (self._entity.drops + self._drops).items():
             counters[f"drops.{drop.name.lower()}"] = count
-        named = {key[:64]: count for key, count in list(counters.items())[:1024]}
+        named = {k[:64]: min(n, _MAX_COUNT) for k, n in list(counters.items())[:1024]}
         return Status(named, any(self._connected.values()), time.monotonic() - self._began)
 
     def families(self) -> Iterator[Family]:
@@ -278,3 +278,8 @@ class Node:
         for drop, count in (self._entity.drops + self._drops).items():
             drops.add(count, satellite="", reason=drop.name.lower())
         yield from (packets, drops, housekeeping)
+
+
+def _line(text: str) -> str:
+    """One printable line for a reply."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]

@@ -18,6 +18,8 @@ RESEND = 1.0
 """Seconds after which a telecommand without an answer is sent again."""
 GIVE_UP = 30.0
 """Seconds: more often sent than a satellite that was restarted takes packets for seen."""
+MAX_PENDING = 64
+"""Commands that wait for one satellite."""
 _EVENTS_KEPT = 256
 _LEVELS = {
     Severity.INFORMATIVE: logging.INFO, Severity.LOW: logging.INFO,
@@ -29,10 +31,10 @@ Done = Callable[[bool, str], object]
 
 @dataclass
 class _Pending:
-    command: pus.Command
+    packet: bytes
     done: Done
-    sent: float
     asked: float
+    sent: float | None = None
 
 
 class Uplink:
@@ -46,40 +48,56 @@ class Uplink:
         self.events: deque[tuple[float, Event]] = deque(maxlen=_EVENTS_KEPT)
         self.counters: Counter[str] = Counter()
         self._apids = apids
-        self._pending: dict[int, _Pending] = {}
+        self._pending: deque[_Pending] = deque()
+        """The first one is on its way: a command sent again never comes behind a later one."""
 
     # Telecommands.
 
     def command(self, command: pus.Command, done: Done, now: float) -> None:
-        """Send a telecommand; `done` is called once. Every command may safely arrive twice."""
-        count = self.channel.next_count(self._apids.commands)
-        self._pending[count] = _Pending(command, done, now, now)
-        self._send(count)
+        """Send a telecommand once those before it are answered; `done` is called once.
 
-    def _send(self, count: int) -> None:
+        Raises ValueError for one that cannot be encoded, or when too many wait.
+        """
+        if len(self._pending) >= MAX_PENDING:
+            raise ValueError("too many commands wait for an answer")
+        count = self.channel.next_count(self._apids.commands)
         packet = pus.encode_telecommand(
-            self._pending[count].command, apid=self._apids.commands, sequence_count=count
+            command, apid=self._apids.commands, sequence_count=count
         )
-        self.channel.send(packet)
+        self._pending.append(_Pending(packet, done, now))
+        self._send_first(now)
+
+    def _send_first(self, now: float) -> None:
+        if self._pending and self._pending[0].sent is None:
+            self._send(self._pending[0], now)
+
+    def _send(self, pending: _Pending, now: float) -> None:
+        if pending.sent is None:
+            pending.asked = now
+        pending.sent = now
+        self.channel.send(pending.packet)
         self.counters["commands_sent"] += 1
 
     def next_timer(self) -> float | None:
         """When `handle_timer` is to be called."""
-        return min((p.sent + RESEND for p in self._pending.values()), default=None)
+        first = self._pending[0] if self._pending else None
+        return None if first is None or first.sent is None else first.sent + RESEND
 
     def handle_timer(self, now: float) -> None:
         """Send again what was not answered, or give it up."""
-        for count, pending in list(self._pending.items()):
-            if now - pending.asked >= GIVE_UP:
-                del self._pending[count]
-                pending.done(False, "the satellite does not answer")
-            elif now - pending.sent >= RESEND:
-                pending.sent = now
-                self._send(count)
+        if not self._pending:
+            return
+        first = self._pending[0]
+        if now - first.asked >= GIVE_UP:
+            self._pending.popleft()
+            first.done(False, "the satellite does not answer")
+            self._send_first(now)
+        elif first.sent is None or now - first.sent >= RESEND:
+            self._send(first, now)
 
     # Telemetry.
 
-    def receive(self, opened: security.Opened) -> None:
+    def receive(self, opened: security.Opened, now: float) -> None:
         """Take a verified packet that is no PDU; raises PacketError."""
         apid = int.from_bytes(opened.packet[:2], "big") & 0x7FF
         if apid != self._apids.telemetry or len(opened.packet) <= HEADER_SIZE:
@@ -93,21 +111,23 @@ class Uplink:
             self.events.append((telemetry.time, report))
             log.log(_LEVELS[report.severity], "%s: %s", self.name, report.text)
         elif isinstance(report, Success | Failure):
-            self._answered(report)
+            self._answered(report, now)
 
     def _keep(self, report: Housekeeping) -> None:
         structure = {s.structure_id: s for s in (pus.ONBOARD, pus.LINK_DROPS)}
         name = structure[report.structure_id].name
         self.housekeeping.update({f"{name}.{key}": v for key, v in report.values.items()})
 
-    def _answered(self, report: Success | Failure) -> None:
+    def _answered(self, report: Success | Failure, now: float) -> None:
         if isinstance(report, Success) and report.stage is not Stage.COMPLETION:
             return
         request: RequestId = report.request
-        pending = self._pending.pop(request.sequence_count, None)
-        if pending is None or request.apid != self._apids.commands:
+        first = self._pending[0] if self._pending else None
+        if first is None or request != RequestId.of(first.packet):
             return
+        pending = self._pending.popleft()
         if isinstance(report, Success):
             pending.done(True, "done")
         else:
             pending.done(False, f"refused, {report.code}: {report.detail}")
+        self._send_first(now)

@@ -15,7 +15,7 @@ import zmq
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.link import security
-from occulta.link.cfdp import Entity
+from occulta.link.cfdp import Entity, Limits
 from occulta.link.endpoint import Client, ClientKeys, Server, Settings
 from occulta.link.messages import MAX_MESSAGE, FromCamera, FromPayload
 from occulta.link.space_packet import Apids, PacketType
@@ -86,7 +86,8 @@ def build(config: OnboardConfig, initialise: bool, stack: ExitStack) -> Daemon:
     items = Items(workshop, timeout=camera.frame_timeout, most_open=_MOST_ITEMS_OPEN)
     store = DiskFilestore(config.spool_dir / "products", config.state_dir / "incoming")
     remotes = [d.cfdp.remote(d.entity) for d in config.destinations]
-    entity = Entity(config.entity, remotes, store, durable=True)
+    nothing_comes_up = Limits(max_transactions=0)
+    entity = Entity(config.entity, remotes, store, limits=nothing_comes_up, durable=True)
     apids = config.apids.of_packets()
     reporter = Reporter(apids.telemetry, time.time)
     downlink = Downlink(spool, entity, lambda what, product, number: reporter.event(

@@ -166,7 +166,7 @@ class Downlink:
         if waited is None:
             return
         waited.discard(event.transaction)
-        if not complete and event.condition is not Condition.NO_ERROR:
+        if not complete:
             self._failed(key, now)
         elif not waited:
             self._delivered(key)

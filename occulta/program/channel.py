@@ -50,7 +50,9 @@ class Channel:
     def __init__(
         self, link: Endpoint, remote: Remote, entity: Entity, own: PacketType, apids: Apids, *,
         sender: security.Sender, receiver: security.Receiver, save: SaveState,
+        first_count: int = 0,
     ) -> None:
+        """Sequence counts begin at `first_count`, 0..16383."""
         self.link = link
         self.remote = remote
         self.peer = remote.peer
@@ -67,7 +69,8 @@ class Channel:
         self._receiver = receiver
         self._save = save
         self._counts = {
-            apid: SequenceCounter() for apid in (apids.files, apids.telemetry, apids.commands)
+            apid: SequenceCounter(first_count)
+            for apid in (apids.files, apids.telemetry, apids.commands)
         }
         self._waiting: deque[bytes] = deque()
         self._tokens = 0.0

@@ -315,7 +315,7 @@ class Entity:
         self._ports[remote].post(encode(back, ack))
 
     def _new_receiver(self, header: Header, remote: int, now: float) -> Receiver:
-        receiving = sum(not transaction.sender for transaction in self._open.values())
+        receiving = sum(not transaction.sender for transaction in self._of(remote))
         if receiving >= self._limits.max_transactions:
             raise PacketError(Drop.TOO_MANY_TRANSACTIONS, f"{receiving} are open")
         receiver = Receiver(_reversed(header), self._remotes[remote], self._ports[remote], now)

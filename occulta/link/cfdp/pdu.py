@@ -24,6 +24,8 @@ from occulta.link.cfdp.constants import (
 CRC_SIZE = 2
 SMALL_FILE = 0xFFFF_FFFF
 """Largest size and offset without the large file flag."""
+MAX_OFFSET = 0xFFFF_FFFF_FFFF_FFFF
+"""The same with it."""
 MAX_DATA_FIELD = 0xFFFF
 
 

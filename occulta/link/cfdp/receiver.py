@@ -20,6 +20,8 @@ from occulta.link.cfdp.intervals import Intervals
 from occulta.link.cfdp.naks import NakQueue
 from occulta.link.cfdp.names import is_safe_name
 from occulta.link.cfdp.pdu import (
+    MAX_OFFSET,
+    SMALL_FILE,
     Ack,
     Body,
     Eof,
@@ -61,7 +63,7 @@ class Receiver(Transaction):
         self.naks = NakQueue(header, remote)
         self.attempts = 0
         """Unanswered Finished PDUs, or rounds of NAKs or checks without any progress."""
-        self.limit = port.limits.max_file_size
+        self.limit = min(port.limits.max_file_size, MAX_OFFSET if header.large else SMALL_FILE)
         """Where the file ends at the latest."""
         self.checksum: Checksum | None = None
         """Over the contiguous front, as far as it was read back."""

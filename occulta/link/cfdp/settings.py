@@ -18,7 +18,7 @@ class Limits:
     max_file_size: int = 1 << 40
     """Octets of one received file."""
     max_transactions: int = 64
-    """Receiving transactions open at once."""
+    """Receiving transactions open at once with one remote; 0 receives nothing."""
     max_fragments: int = 1 << 16
     """Separate ranges of one file."""
     max_history: int = 4_096
