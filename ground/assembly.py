@@ -35,7 +35,10 @@ from occulta.program.linkstate import LinkState
 
 _QUEUE = 64
 _MARGIN = 64
-"""Packets from a satellite that a crash of this node may cost: they are asked for again."""
+"""Packets from a satellite that a crash of this node may cost: they are sent again.
+
+Until so many have come nothing is heard, so that few are best where a satellite has little to send.
+"""
 _RECOVERY_TIMEOUT = 600.0
 
 

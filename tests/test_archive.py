@@ -236,6 +236,29 @@ def test_a_product_that_comes_again_is_dropped(world: World) -> None:
     assert world.archive.counters == {"archived": 1, "duplicate": 1, "rejected": 0}
 
 
+@pytest.mark.parametrize("file", ["data", "manifest"])
+def test_one_file_that_comes_again_is_dropped(world: World, file: str) -> None:
+    world.deliver(1)
+    content = {"data": DATA, "manifest": manifest_of(1, DATA)}
+    (world.inbox / name_of(1)).mkdir()
+    (world.inbox / name_of(1) / file).write_bytes(content[file])
+    offer = world.archive.offer(world.inbox / name_of(1) / file, NOW)
+    assert offer is not None
+    assert (offer.disposition, offer.product) == (Disposition.DUPLICATE, world.product(1))
+    assert tree(world.inbox) == {}
+
+
+@pytest.mark.parametrize("file", ["data", "manifest"])
+def test_one_file_that_comes_again_and_differs_waits_for_the_other(
+    world: World, file: str
+) -> None:
+    world.deliver(1)
+    (world.inbox / name_of(1)).mkdir()
+    (world.inbox / name_of(1) / file).write_bytes(b"something else")
+    assert world.archive.offer(world.inbox / name_of(1) / file, NOW) is None
+    assert tree(world.inbox) == {f"{name_of(1)}/{file}": b"something else"}
+
+
 def test_another_product_of_the_same_id_is_refused(world: World) -> None:
     world.deliver(1)
     offer = world.deliver(1, b"something else")

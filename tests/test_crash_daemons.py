@@ -2,10 +2,10 @@
 
 Frames are offered one after another; meanwhile the flight daemon, the ground node and the relay
 are killed by SIGKILL at seeded random moments, and started again at once with what the disk holds.
-Every other kill of the flight daemon waits for a frame that is being taken in. All others wait
-for another frame to be stored since the last kill, so that the mission goes on; some come before
-the program has come so far as to work. Each is killed 6 times; OCCULTA_KILLS in the environment is
-another number, and OCCULTA_SEED another seed than 1:
+Every other kill of the flight daemon waits for a frame that is being taken in. Of the others, one
+in five comes soon after the start, while the program may not work yet; the rest wait for another
+frame to be stored since the last kill, so that the mission goes on. Each program is killed 6 times;
+OCCULTA_KILLS in the environment is another number, and OCCULTA_SEED another seed than 1:
 
     OCCULTA_KILLS=50 python3 dev.py test tests/test_crash_daemons.py
 
@@ -57,6 +57,8 @@ AHEAD = 3
 """Frames on board that the ground has not recovered yet."""
 LONGEST_LIFE, LONGEST_INTAKE = 1.5, 0.03
 """Seconds from a frame's being stored, or from its beginning, to the kill."""
+START_SHARE = 0.5
+"""Of the longest life: about what a program needs until it works."""
 TIME_LIMIT = 180.0 + 15.0 * KILLS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are listed by /proc")
@@ -66,15 +68,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are li
 
 
 class Plan:
-    """When a life ends: so many seconds after a frame was stored, or one was being taken in."""
+    """When a life ends: so many seconds after its start, a frame stored, or one being taken in."""
 
     def __init__(self, generator, life, is_onboard):
         self.is_aimed = is_onboard and life % 2 == 0
+        self.is_early = not self.is_aimed and generator.random() < 0.2
         self.seconds = generator.uniform(0, LONGEST_INTAKE if self.is_aimed else LONGEST_LIFE)
+        self.seconds *= START_SHARE if self.is_early else 1
         self._at = None
 
     def is_due(self, now, is_taking_in, has_gone_on):
-        counts = is_taking_in if self.is_aimed else has_gone_on
+        counts = is_taking_in if self.is_aimed else has_gone_on or self.is_early
         if not counts:
             self._at = None
         elif self._at is None:
