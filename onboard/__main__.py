@@ -23,6 +23,7 @@ def build_parser() -> cli.Parser:
     _add_protect(commands.add_parser("protect", help="hide a private file in a JPEG picture"))
     _add_capacity(commands.add_parser("capacity", help="say how many private bytes fit"))
     _add_run(commands.add_parser("run", help="run the flight daemon"))
+    _add_selftest(commands.add_parser("selftest", help="check this machine by known answers"))
     return parser
 
 
@@ -35,10 +36,22 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.set_defaults(handler=_run)
 
 
+def _add_selftest(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.set_defaults(handler=_selftest)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from onboard import selftest
+
+    return selftest.run(options)
+
+
 def _run(options: argparse.Namespace) -> int:
     # Sockets and a database are the daemon's alone: the one-shot commands start faster without.
-    from onboard import assembly
+    from onboard import assembly, selftest
 
+    selftest.require()
     return assembly.run(options)
 
 

@@ -20,11 +20,15 @@ from occulta.codec import crypto
 from occulta.codec.jpeg.huffman import ANNEX_K, HuffmanTable, dht_segment
 from occulta.limits import Limits
 from occulta.schemes.reversible.hidden import declare
+from onboard import selftest
+from onboard.selftest import VECTORS
 from tests.encoder import BitWriter, Block, Picture, random_blocks, segment, wide_tables
 from tests.support import fixed_header, fixed_sealer, mark
 
 GOLDEN = Path(__file__).with_name("golden")
 BYTES = ("original", "private", "header", "marked")
+FLYING = ("exact-gray", "exact-restart", "exact-progressive", "paper-gray")
+"""Pictures of the flight software's own known answers."""
 STREAMING = {"hold_back": 8192, "quantum": 1024}
 
 
@@ -153,11 +157,41 @@ def freeze(path: Path, profile: str, original: bytes, private: bytes, limits: An
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
+def freeze_selftest() -> None:
+    """Write the known answers that fly; headers are kept, as those above are."""
+    kept = json.loads(VECTORS.read_text("utf-8")) if VECTORS.exists() else {}
+    vectors: dict[str, Any] = {"pictures": {}}
+    for name in FLYING:
+        profile, original, private, _ = pictures()[name]
+        head = kept.get("pictures", {}).get(name, {}).get("header") or encoded(sealed_header(
+            selftest.reversible_context(profile), declare(len(private))))
+        vectors["pictures"][name] = {"profile": profile, "original": encoded(original),
+                                     "private": encoded(private), "header": head}
+    vectors["sealed_header"] = kept.get("sealed_header") or encoded(sealed_header(
+        selftest.SEALED_CONTEXT, crypto.UNKNOWN_SIZE))
+    vectors["answers"] = {name: hashlib.sha256(compute()).hexdigest()
+                          for name, compute in selftest.answers(vectors)}
+    VECTORS.write_text(json.dumps(vectors, indent=1) + "\n", "utf-8")
+
+
+def sealed_header(context: crypto.Context, declared: int) -> bytes:
+    """A header around the self-test's file key, for its recipient."""
+    key = selftest.RECIPIENT.public
+    fixed = crypto.MAGIC + bytes([context.scheme, context.profile]) + context.product_id
+    fixed += declared.to_bytes(4, "big") + b"\x01"
+    return fixed + crypto._wrap(key, context, fixed, selftest.FILE_KEY)
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def main() -> None:
     """Make all files anew."""
     GOLDEN.mkdir(exist_ok=True)
     for name, entry in pictures().items():
         freeze(GOLDEN / f"{name}.json", *entry)
+    freeze_selftest()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from array import array
 from collections.abc import Callable
 from functools import cache
-
-import numpy as np
 
 from occulta.codec.kernels import load_kernel
 from occulta.link.cfdp.constants import ChecksumType
@@ -36,8 +35,10 @@ def _modular(data: bytes, value: int, offset: int) -> int:
     before = offset & 3
     padded = bytes(before) + data
     padded += bytes(-len(padded) & 3)
-    words = np.frombuffer(padded, ">u4")
-    return (value + int(words.sum(dtype=np.uint64))) & 0xFFFF_FFFF
+    words = array("I", padded)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return (value + sum(words)) & 0xFFFF_FFFF
 
 
 def _crc32(data: bytes, value: int, offset: int) -> int:

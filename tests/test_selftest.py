@@ -1,0 +1,79 @@
+"""The flight software's known answers: right on every kernel, and a wrong one grounds it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from occulta.codec.kernels import load_kernel
+from occulta.errors import OccultaError, Reason
+from onboard import selftest
+from onboard.__main__ import main
+from onboard.selftest import KERNELS, VECTORS
+from tests.support import compiled_kernel
+
+NAMES = [name for name, _ in selftest.answers(selftest.load_vectors())]
+KINDS = ["plain", pytest.param("compiled", marks=pytest.mark.skipif(
+    compiled_kernel() is None, reason="the compiled kernel is not built"))]
+
+
+@pytest.fixture
+def changed(tmp_path, monkeypatch):
+    """The vectors, to be written back with a change."""
+    path = tmp_path / "vectors.json"
+    monkeypatch.setattr(selftest, "VECTORS", path)
+
+    def write(change):
+        vectors = json.loads(VECTORS.read_bytes())
+        change(vectors)
+        path.write_text(json.dumps(vectors))
+
+    return write
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_answers_are_right(kind, monkeypatch, capsys):
+    monkeypatch.setenv("OCCULTA_KERNEL", kind)
+    load_kernel.cache_clear()
+    try:
+        assert main(["selftest", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+    finally:
+        load_kernel.cache_clear()
+    assert found["cases"] == dict.fromkeys(NAMES, True)
+    assert found["kernels"] == {name.rpartition(".")[2]: kind for name in KERNELS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_wrong_answer_is_named(name, changed, capsys):
+    changed(lambda vectors: vectors["answers"].update({name: "0" * 64}))
+    assert main(["selftest"]) == 6
+    said = capsys.readouterr()
+    wrong = [line for line in said.out.splitlines() if line.startswith("WRONG")]
+    assert wrong == [f"WRONG  {name}"]
+    assert f"error {Reason.SELFTEST_FAILED.value}" in said.err and name in said.err
+
+
+def test_a_key_that_opens_nothing(changed):
+    def flip(vectors):
+        head = vectors["sealed_header"]
+        vectors["sealed_header"] = head[:-8] + ("A" if head[-8] != "A" else "B") + head[-7:]
+
+    changed(flip)
+    with pytest.raises(OccultaError) as caught:
+        selftest.require()
+    assert caught.value.reason is Reason.SELFTEST_FAILED
+    assert caught.value.detail == "wrong answers: sealing"
+
+
+def test_no_vectors(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(selftest, "VECTORS", tmp_path / "none")
+    assert main(["selftest"]) == 6
+    assert "no known answers" in capsys.readouterr().err
+
+
+def test_the_daemon_does_not_fly(changed, tmp_path, capsys):
+    changed(lambda vectors: vectors["answers"].update(sealing="0" * 64))
+    assert main(["run", "--config", str(tmp_path / "onboard.yaml")]) == 6
+    assert "wrong answers: sealing" in capsys.readouterr().err
