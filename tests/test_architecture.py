@@ -27,7 +27,7 @@ FLOORS = {
 }
 
 FLIGHT = ("occulta", "onboard")
-FLYING = {"numpy", "zmq", "msgpack", "yaml", "Crypto", "msgspec", "cython"}
+FLYING = {"zmq", "msgpack", "yaml", "Crypto", "msgspec", "cython"}
 
 # Sockets, files, clocks, global randomness, and ways around these rules.
 DOING_IO = {
