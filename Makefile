@@ -1,3 +1,3 @@
-.PHONY: setup demo test check bench fuzz
-setup demo test check bench fuzz:
+.PHONY: setup demo test check bench fuzz arm64
+setup demo test check bench fuzz arm64:
 	@python3 dev.py $@ $(ARGS)

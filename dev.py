@@ -50,6 +50,10 @@ TARGETS = {
     ),
     "bench": Target("measure speed, memory and size", (("-m", "bench"),), in_root=False),
     "fuzz": Target("feed the parsers broken input for a while", (("-m", "tests.fuzz"),)),
+    "arm64": Target(
+        "build the flight image and prove it under emulation (steps as arguments)",
+        (("-m", "deploy.arm64"),),
+    ),
 }
 
 

@@ -90,6 +90,7 @@ class Reason(IntEnum):
     NODE_SILENT = 604
     WORKER_LOST = 605
     SELFTEST_FAILED = 606
+    DAEMON_SILENT = 607
 
     @property
     def exit_code(self) -> ExitCode:
@@ -151,7 +152,8 @@ _HINTS: dict[Reason, str] = {
     Reason.DISK_FULL: "free some space and run the command again",
     Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",
     Reason.NODE_SILENT: "start it: occulta-ground run --config ground.yaml",
-    Reason.SELFTEST_FAILED: "this machine or this build computes otherwise: occulta-onboard selftest",
+    Reason.DAEMON_SILENT: "it does not run, or hangs: its log says more; restart it",
+    Reason.SELFTEST_FAILED: "this machine or build computes otherwise: occulta-onboard selftest",
     Reason.OUT_OF_MEMORY: "the machine has too little memory for this command",
     Reason.WORKER_LOST: "see the node's log; the next start of the node tries again",
 }

@@ -24,6 +24,7 @@ def build_parser() -> cli.Parser:
     _add_capacity(commands.add_parser("capacity", help="say how many private bytes fit"))
     _add_run(commands.add_parser("run", help="run the flight daemon"))
     _add_selftest(commands.add_parser("selftest", help="check this machine by known answers"))
+    _add_healthy(commands.add_parser("healthy", help="say whether the daemon works"))
     return parser
 
 
@@ -34,6 +35,17 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         help="make the state of links that have none; needed once per mission",
     )
     command.set_defaults(handler=_run)
+
+
+def _add_healthy(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", required=True)
+    command.set_defaults(handler=_healthy)
+
+
+def _healthy(options: argparse.Namespace) -> int:
+    from onboard import health
+
+    return health.run(options)
 
 
 def _add_selftest(command: argparse.ArgumentParser) -> None:

@@ -6,11 +6,14 @@ a parser sees the same whatever the pieces.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occulta.schemes.reversible.bits import BitCollector, BitQueue, Parsing, PullParser
 from tests.support import by_kernel, pieces
+
+pytestmark = pytest.mark.arm64
 
 EXAMPLES = settings(
     deadline=None, derandomize=True, database=None, max_examples=by_kernel(200, 200)

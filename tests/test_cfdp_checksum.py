@@ -15,6 +15,8 @@ from occulta.codec.kernels import is_compiled, load_kernel
 from occulta.link.cfdp.checksum import Checksum, crc_tables
 from occulta.link.cfdp.constants import ChecksumType
 
+pytestmark = pytest.mark.arm64
+
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 KERNEL = "occulta.link.cfdp.crc_kernel"
 CHECK = b"123456789"

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from occulta.link.cfdp.intervals import Intervals
 
+pytestmark = pytest.mark.arm64
+
 SIZE = 40
 RANGES = st.tuples(st.integers(0, SIZE), st.integers(0, SIZE))
 CHANGES = st.lists(st.tuples(st.booleans(), RANGES), max_size=30)

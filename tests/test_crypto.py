@@ -16,6 +16,8 @@ from occulta.codec.crypto import Conclusion, Context, PrivateKey, Sealer, Signin
 from occulta.errors import OccultaError, Reason
 from tests.support import KEY, OTHER_KEY, SATELLITE
 
+pytestmark = pytest.mark.arm64
+
 CONTEXT = Context(1, 1, b"product1")
 DIGEST = bytes(range(32))
 PARTS = [b"first chunk", b"second", b""]

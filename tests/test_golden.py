@@ -16,6 +16,8 @@ from occulta.limits import Limits
 from tests.regolden import BYTES, GOLDEN, load, pictures, remark
 from tests.support import compiled_kernel, each_byte, recover
 
+pytestmark = pytest.mark.arm64
+
 FILES = sorted(GOLDEN.glob("*.json"))
 KERNELS = [
     "plain",

@@ -28,6 +28,8 @@ from occulta.codec.jpeg.huffman import (
 from occulta.errors import OccultaError, Reason
 from tests.jpegs import encode, segments
 
+pytestmark = pytest.mark.arm64
+
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 WEIGHTS = st.lists(st.integers(1, 5000), min_size=2, max_size=200)
 

@@ -15,6 +15,8 @@ from occulta.errors import ExitCode, OccultaError, Reason
 from tests.jpegs import sample
 from tests.support import KERNEL, PROFILES, compiled_kernel, mark
 
+pytestmark = pytest.mark.arm64
+
 NEVER_COMPILED = "occulta.codec.jpeg.markers"
 """Stands for a kernel that was not built: a module that is plain Python and stays it."""
 

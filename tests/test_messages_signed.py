@@ -26,6 +26,8 @@ from occulta.link.messages import (
 )
 from tests.support import KEY, SATELLITE
 
+pytestmark = pytest.mark.arm64
+
 OTHER_SATELLITE = SigningKey(bytes(range(7, 39)))
 KNOWN = {satellite_fingerprint(SATELLITE.public): SATELLITE.public}
 FILE = ManifestFile("pass 7.jpg", 5, bytes(32))

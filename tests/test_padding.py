@@ -16,6 +16,8 @@ from occulta.schemes.reversible.recover import Patch, Patcher
 from tests.encoder import Picture, random_blocks
 from tests.support import each_byte, mark, pieces
 
+pytestmark = pytest.mark.arm64
+
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 PADDING = st.integers(0, 7).flatmap(
     lambda bits: st.tuples(st.just(bits), st.integers(0, (1 << bits) - 1))

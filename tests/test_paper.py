@@ -26,6 +26,8 @@ from tests.encoder import (
 from tests.jpegs import PROGRESSIVE, sample
 from tests.support import SMALL, Recovery, assert_round_trip, mark, recover
 
+pytestmark = pytest.mark.arm64
+
 SECRET = b"paper"
 VALUES = {(0, 0): -3, (0, 1): -2, (1, 0): 2, (1, 1): 3}
 """Two hidden bits -> the coefficient (tables 2 and 3)."""

@@ -29,6 +29,8 @@ from occulta.schemes.reversible.plan import (
 from tests.encoder import WIDE_AC, Picture
 from tests.support import assert_round_trip
 
+pytestmark = pytest.mark.arm64
+
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=120)
 ANNEX_AC = ANNEX_K[1, 0]
 COUNTS = st.lists(

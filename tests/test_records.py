@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.records import MAX_ITEM, OVERHEAD, Record, decode_records, encode_records
 
+pytestmark = pytest.mark.arm64
+
 records = st.builds(
     lambda item, offset, data, more: Record(item, offset, offset + len(data) + more, data),
     st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z"), st.integers(0, MAX_ITEM - 2000),

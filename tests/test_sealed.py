@@ -8,6 +8,8 @@ from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.sealed import OpeningStream, SealingStream, context, sealed_size
 
+pytestmark = pytest.mark.arm64
+
 KEY = crypto.PrivateKey.generate()
 OTHER = crypto.PrivateKey.generate()
 SATELLITE = crypto.SigningKey.generate()

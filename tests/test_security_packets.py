@@ -42,6 +42,8 @@ from tests.security_support import (
     space_packet,
 )
 
+pytestmark = pytest.mark.arm64
+
 SMALL = space_packet(b"data")
 
 

@@ -13,6 +13,8 @@ from onboard.__main__ import main
 from onboard.selftest import KERNELS, VECTORS
 from tests.support import compiled_kernel
 
+pytestmark = pytest.mark.arm64
+
 NAMES = [name for name, _ in selftest.answers(selftest.load_vectors())]
 KINDS = ["plain", pytest.param("compiled", marks=pytest.mark.skipif(
     compiled_kernel() is None, reason="the compiled kernel is not built"))]

@@ -18,6 +18,8 @@ from tests.encoder import segment
 from tests.jpegs import KINDS, sample
 from tests.support import each_byte, mark, pieces
 
+pytestmark = pytest.mark.arm64
+
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 SOS = segment(0xDA, b"\x01\x01\x00\x00\x3f\x00")
 SCAN = b"\x12\xff\x00\x34\xff\xd0\x56\xff\xff\xd1\x78"

@@ -1,0 +1,1 @@
+"""Deployment: how the flight image is made, proved and run."""

@@ -1,0 +1,132 @@
+"""A mission whose flight daemon runs in the image, under its cap; the rest runs natively."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from bench.strip import encode_strip, shuffled
+from deploy.arm64.engine import IMAGE, Engine
+from deploy.arm64.log import Failed, Log
+from sim.camera import DEFAULT_SEED, scene
+from sim.scenario.check import check
+from sim.scenario.config import load
+from sim.scenario.driver import Driver
+from sim.scenario.frames import Frame, take_frames
+from sim.scenario.mission import ONBOARD, Mission, provision
+from sim.scenario.processes import Processes
+from sim.scene.frame import frame_of
+
+SCENARIO = """
+frames: {count: 3, megapixels: 2.0}
+sensitive: [2]
+link:
+  down: {rate: 20000000, delay: 0.004, bursts: {mean: 0.02, length: 8}, bit_error_rate: 1.0e-8}
+  up: {rate: 1000000, delay: 0.004, loss: 0.01}
+cfdp: {max_pdu: 8192, ack_interval: 2.0, nak_interval: 2.0}
+onboard: {rate: 18000000}
+time_limit: {base: 600}
+"""
+LARGE_SIDE = 10_000
+"""Pixels: the large frame has 100 megapixels."""
+USER = 10_001
+LIMIT = 900.0
+"""Seconds for everything, in the worst case."""
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory{}/memory.max_usage_in_bytes"),
+    ("/sys/fs/cgroup{}/memory.peak"),
+)
+OVERRUN = "held = bytearray({mib} << 20)\nfor at in range(0, len(held), 4096): held[at] = 1"
+KILLED = 137
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedMission(Mission):
+    """A mission whose flight daemon is a container."""
+
+    command: tuple[str, ...]
+    """What runs the container, up to the daemon's own arguments."""
+
+    def arguments(self, program: str) -> list[str]:
+        """As of Mission, for a process that becomes the container's command."""
+        words = Mission.arguments(self, program)
+        return ["deploy.arm64.become", *self.command, *words[1:]] if program == ONBOARD else words
+
+
+def prove_cap(log: Log, engine: Engine, cap_mib: int) -> None:
+    """A container that takes more than the cap has to be killed; raises Failed if it lives."""
+    words = ["-c", OVERRUN.format(mib=2 * cap_mib)]
+    status = log.status(engine.run(IMAGE, words, memory_mib=cap_mib, entrypoint="python3"))
+    if status != KILLED:
+        raise Failed(f"a container ended with {status} beyond its {cap_mib} MiB, not {KILLED}")
+
+
+def fly(log: Log, engine: Engine, cap_mib: int) -> str:
+    """Frames from the camera through the container to the ground; raises Failed."""
+    with tempfile.TemporaryDirectory(prefix="occulta-arm64-") as name:
+        folder = Path(name).resolve()
+        (folder / "scenario.yaml").write_text(SCENARIO, "utf-8")
+        scenario = load(folder / "scenario.yaml")
+        frames = [*take_frames(scenario, [], folder / "frames"), _large_frame(folder / "frames")]
+        plain = provision(scenario, folder / "mission", folder / "archive")
+        box = f"occulta-{os.getpid()}"
+        mission = _boxed(plain, engine, box, cap_mib)
+        try:
+            return _play(log, engine, mission, frames, box)
+        finally:
+            log.status([engine.tool, "rm", "-f", box])
+
+
+def _boxed(plain: Mission, engine: Engine, box: str, cap_mib: int) -> BoxedMission:
+    """The container sees the daemon's own folder alone, and owns it."""
+    onboard = plain.folder / ONBOARD
+    for path in (onboard, *onboard.rglob("*")):
+        os.chown(path, USER, USER)
+    command = engine.run(IMAGE, [], memory_mib=cap_mib, volumes=[onboard], name=box)
+    return BoxedMission(plain.folder, plain.archive, tuple(command))
+
+
+def _play(
+    log: Log, engine: Engine, mission: BoxedMission, frames: Sequence[Frame], box: str
+) -> str:
+    logs = log.file.with_name("demo-logs")
+    logs.mkdir(exist_ok=True)
+    with Processes(logs) as processes:
+        driver = Driver(mission, frames, processes, LIMIT)
+        driver.run(0)
+        peak = _peak_mib(log, engine, box)
+        seconds = driver.seconds
+    faults = [*processes.failures(), *check(mission.archive, frames)[1]]
+    if faults:
+        raise Failed("; ".join(faults))
+    size = sum(frame.size for frame in frames) / 1e6
+    return (f"{len(frames)} frames, {size:.1f} MB, one of 100 megapixels, restored bit for bit; "
+            f"the container's peak {peak:.0f} MiB; {seconds:.0f} s")
+
+
+def _peak_mib(log: Log, engine: Engine, box: str) -> float:
+    """The container's greatest memory so far, its emulator and its /tmp included."""
+    group = log.output([engine.tool, "inspect", "--format", "{{.State.CgroupPath}}", box])
+    for pattern in _CGROUPS:
+        file = Path(pattern.format(group))
+        if file.exists():
+            return int(file.read_text()) / (1 << 20)
+    raise Failed(f"no memory accounting of {group}")
+
+
+def _large_frame(folder: Path) -> Frame:
+    """A frame of 100 megapixels: the rows of a wide strip, again and again."""
+    picture = scene(DEFAULT_SEED, frame_of(4.0))
+    strip = Image.new("RGB", (LARGE_SIDE, picture.height))
+    for left in range(0, LARGE_SIDE, picture.width):
+        strip.paste(picture, (left, 0))
+    rows = encode_strip(strip, 75)
+    path = folder / "large.jpg"
+    with path.open("wb") as file:
+        file.writelines(rows.repeated(LARGE_SIDE, shuffled(len(rows.rows))))
+    return Frame("frame-large", path, None, "private-large", False, path.stat().st_size)
