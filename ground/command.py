@@ -71,6 +71,7 @@ _COMMANDS: dict[str, Callable[[Arguments], pus.Command]] = {
     "cancel": lambda a: pus.Cancel(_product(a)),
     "purge": lambda a: pus.Purge(_number(a, "priority")),
     "select-link-key": lambda a: pus.SelectLinkKey(_number(a, "destination"), _number(a, "key")),
+    "retire-link-key": lambda a: pus.RetireLinkKey(_number(a, "destination"), _number(a, "key")),
 }
 
 

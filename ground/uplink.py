@@ -31,6 +31,7 @@ Done = Callable[[bool, str], object]
 
 @dataclass
 class _Pending:
+    command: pus.Command
     packet: bytes
     done: Done
     asked: float
@@ -40,7 +41,10 @@ class _Pending:
 class Uplink:
     """Sends telecommands until they are answered; keeps what telemetry says."""
 
-    def __init__(self, name: str, channel: Channel, apids: Apids) -> None:
+    def __init__(
+        self, name: str, channel: Channel, apids: Apids, *, patience: float = 10.0
+    ) -> None:
+        """Contact ends with `patience` seconds of silence."""
         self.name = name
         self.channel = channel
         self.housekeeping: dict[str, int] = {}
@@ -48,8 +52,14 @@ class Uplink:
         self.events: deque[tuple[float, Event]] = deque(maxlen=_EVENTS_KEPT)
         self.counters: Counter[str] = Counter()
         self._apids = apids
+        self._patience = patience
         self._pending: deque[_Pending] = deque()
         """The first one is on its way: a command sent again never comes behind a later one."""
+
+    def has_contact(self, now: float) -> bool:
+        """Whether the satellite is there, as far as can be told: a packet from it has verified."""
+        heard = self.channel.heard
+        return self.channel.connected and heard is not None and now - heard < self._patience
 
     # Telecommands.
 
@@ -64,7 +74,7 @@ class Uplink:
         packet = pus.encode_telecommand(
             command, apid=self._apids.commands, sequence_count=count
         )
-        self._pending.append(_Pending(packet, done, now))
+        self._pending.append(_Pending(command, packet, done, now))
         self._send_first(now)
 
     def _send_first(self, now: float) -> None:
@@ -127,7 +137,24 @@ class Uplink:
             return
         pending = self._pending.popleft()
         if isinstance(report, Success):
-            pending.done(True, "done")
+            pending.done(True, "done" + self._keep_up(pending.command))
         else:
+            if isinstance(pending.command, pus.RetireLinkKey) and report.code == Drop.UNKNOWN_KEY:
+                self._keep_up(pending.command)  # it is gone on board: an answer was lost before
             pending.done(False, f"refused, {report.code}: {report.detail}")
         self._send_first(now)
+
+    def _keep_up(self, command: pus.Command) -> str:
+        """Do here what was done to the keys on board, if they are this node's; what went wrong."""
+        if not isinstance(command, pus.SelectLinkKey | pus.RetireLinkKey):
+            return ""
+        if command.destination != self.channel.own_entity:
+            return ""
+        change = self.channel.select_key
+        if isinstance(command, pus.RetireLinkKey):
+            change = self.channel.retire_key
+        try:
+            change(command.key_id)
+        except ValueError as error:  # this node has not the keys that the satellite has
+            return f" on board, but not here: {error}"
+        return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -12,6 +13,7 @@ from occulta.link import pus, security
 from occulta.link.drops import Drop, PacketError
 from occulta.link.pus import Ack, Failure, RequestId, Stage, Success, Telecommand
 from occulta.link.pus.telemetry import MAX_TEXT
+from occulta.link.security import Role
 from occulta.link.space_packet import Apids
 from occulta.program.channel import Channel
 from occulta.program.typed import Faults
@@ -23,6 +25,8 @@ from onboard.workshop import Workshop
 
 _RULES = "rules"
 _ALL = 0
+REMEMBERED = 16
+"""Telecommands of each source whose answers are kept."""
 
 
 class Refused(Exception):
@@ -40,8 +44,21 @@ class Housekeeper(Protocol):
         """The report of a structure; raises KeyError for one that is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A telecommand, the destination it came from, and the key it came under."""
+
+    source: int
+    key_id: int
+    telecommand: Telecommand
+
+
 class Commands:
-    """Carries out telecommands and reports each stage (ECSS-E-ST-70-41C, 6.1)."""
+    """Carries out telecommands and reports each stage (ECSS-E-ST-70-41C, 6.1).
+
+    One that is repeated, because its answer was lost, is answered again and not carried out again.
+    That is remembered until the daemon ends.
+    """
 
     def __init__(
         self, spool: Spool, downlink: Downlink, workshop: Workshop, reporter: Reporter,
@@ -56,6 +73,8 @@ class Commands:
         self._channels = channels
         self._apids = apids
         self._housekeeping = housekeeping
+        self._answers: dict[int, dict[bytes, list[pus.Report]]] = {n: {} for n in channels}
+        """What was answered to each source's last telecommands, the oldest first."""
         self._recall_rules()
 
     def receive(self, source: int, opened: security.Opened, now: float) -> None:
@@ -64,38 +83,55 @@ class Commands:
         What a key's role does not allow is dropped without an answer.
         """
         security.authorise(opened, (self._apids.commands,))
+        answers = self._answers[source]
+        if opened.packet in answers:
+            for report in answers[opened.packet]:
+                self._reporter.report(report, source)
+            return
         request = RequestId.of(opened.packet)
         if request.apid != self._apids.commands:
             raise PacketError(Drop.UNKNOWN_APID, f"APID {request.apid}")
         try:
             telecommand = pus.decode_telecommand(opened.packet)
         except PacketError as error:
-            self._fail(source, Failure(Stage.ACCEPTANCE, request, error.drop, error.detail))
+            failure = Failure(Stage.ACCEPTANCE, request, error.drop, error.detail)
+            self._reporter.report(failure, source)
+            self._refuse(failure)
             raise
-        self._succeed(source, telecommand, Stage.ACCEPTANCE, Ack.ACCEPTANCE)
+        # The whole packet: sequence counts alone may come again when the ground has restarted.
+        reports = answers[opened.packet] = []
+        if len(answers) > REMEMBERED:
+            del answers[next(iter(answers))]
+        for report in self._carry_out(_Order(source, opened.key_id, telecommand), now):
+            reports.append(report)
+            self._reporter.report(report, source)
+
+    def _carry_out(self, order: _Order, now: float) -> Iterator[pus.Report]:
+        """What is to be answered, as it happens."""
+        request, wanted = order.telecommand.request, order.telecommand.acknowledge
+        if wanted & Ack.ACCEPTANCE:
+            yield Success(Stage.ACCEPTANCE, request)
         try:
-            self._do(source, telecommand.command, now)
+            yield from self._do(order, now)
         except Refused as error:
-            detail = str(error)[: MAX_TEXT]
-            self._fail(source, Failure(Stage.COMPLETION, request, error.code, detail))
+            failure = Failure(Stage.COMPLETION, request, error.code, str(error)[: MAX_TEXT])
+            yield failure
+            self._refuse(failure)
             return
         self.done += 1
-        self._succeed(source, telecommand, Stage.COMPLETION, Ack.COMPLETION)
+        if wanted & Ack.COMPLETION:
+            yield Success(Stage.COMPLETION, request)
 
-    def _succeed(self, source: int, command: Telecommand, stage: Stage, wanted: Ack) -> None:
-        if command.acknowledge & wanted:
-            self._reporter.report(Success(stage, command.request), source)
-
-    def _fail(self, source: int, failure: Failure) -> None:
+    def _refuse(self, failure: Failure) -> None:
         self.refused += 1
-        self._reporter.report(failure, source)
         self._reporter.event(EventId.COMMAND_REFUSED, failure.detail, failure.code)
 
-    def _do(self, source: int, command: pus.Command, now: float) -> None:
+    def _do(self, order: _Order, now: float) -> Iterator[pus.Report]:
+        command = order.telecommand.command
         if isinstance(command, pus.AreYouAlive):
-            self._reporter.report(pus.Alive(), source)
+            yield pus.Alive()
         elif isinstance(command, pus.ReportHousekeeping):
-            self._report(source, command)
+            yield self._report(command)
         elif isinstance(command, pus.SetScheme):
             self._set_scheme(command)
         elif isinstance(command, pus.SetPriority):
@@ -107,12 +143,14 @@ class Commands:
             _require(self._downlink.cancel(command.product_id, now), "no such product")
         elif isinstance(command, pus.Purge):
             self._spool.deliveries.purge(command.priority)
+        elif isinstance(command, pus.SelectLinkKey):
+            self._select_key(command, order)
         else:
-            self._select_key(command)
+            self._retire_key(command, order)
 
-    def _report(self, source: int, command: pus.ReportHousekeeping) -> None:
+    def _report(self, command: pus.ReportHousekeeping) -> pus.Housekeeping:
         try:
-            self._reporter.report(self._housekeeping(command.structure_id), source)
+            return self._housekeeping(command.structure_id)
         except KeyError:
             raise Refused(Drop.PUS_FIELD, "no such structure") from None
 
@@ -125,12 +163,37 @@ class Commands:
             verb = deliveries.hold
         verb(number)
 
-    def _select_key(self, command: pus.SelectLinkKey) -> None:
-        channel = self._channels.get(command.destination)
-        _require(channel is not None, "no such destination")
-        assert channel is not None
+    # Link keys. Nobody may cut off their own telecommands.
+
+    def _channel(self, destination: int) -> Channel:
+        channel = self._channels.get(destination)
+        if channel is None:
+            raise Refused(Drop.PUS_FIELD, "no such destination")
+        return channel
+
+    def _select_key(self, command: pus.SelectLinkKey, order: _Order) -> None:
+        channel = self._channel(command.destination)
+        # Whoever commands this for itself follows, and would be obeyed no more.
+        is_others = command.destination != order.source
+        role = channel.roles.get(command.key_id, Role.COMMANDER)
+        _require(is_others or role is Role.COMMANDER, "no commander's key")
         try:
             channel.select_key(command.key_id)
+        except ValueError as error:
+            raise Refused(Drop.UNKNOWN_KEY, str(error)) from None
+
+    def _retire_key(self, command: pus.RetireLinkKey, order: _Order) -> None:
+        channel = self._channel(command.destination)
+        key = command.destination, command.key_id
+        in_use = (order.source, order.key_id), (command.destination, channel.selected_key)
+        _require(key not in in_use, "the key is in use")
+        left = (
+            role for number, other in self._channels.items()
+            for key_id, role in other.roles.items() if (number, key_id) != key
+        )
+        _require(Role.COMMANDER in left, "no commander's key would be left")
+        try:
+            channel.retire_key(command.key_id)
         except ValueError as error:
             raise Refused(Drop.UNKNOWN_KEY, str(error)) from None
 

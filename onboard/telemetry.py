@@ -10,13 +10,15 @@ from typing import NamedTuple
 from occulta.link import pus
 from occulta.link.drops import Drop
 from occulta.link.pus import Event, Report, Severity
-from occulta.link.pus.fields import Unsigned
+from occulta.link.pus.fields import TIME_SECONDS_BITS, Unsigned
 from occulta.link.pus.telemetry import MAX_TEXT
 from occulta.link.space_packet import SequenceCounter
 from occulta.program.channel import Channel
 
 MAX_WAITING = 256
 """Reports kept per destination while there is no contact; the oldest go first."""
+_LAST_TIME = float((1 << TIME_SECONDS_BITS) - 1)
+"""What a report says whose time is beyond its field, in the year 2106."""
 
 
 @unique
@@ -34,14 +36,18 @@ class EventId(IntEnum):
     FRAME_REFUSED = 9
     SPOOL_NOTICE = 10
     COMMAND_REFUSED = 11
+    KEYS_LEFT = 12
+    FRAME_FALLBACK = 13
 
 
 _SEVERITY = {
     EventId.TRANSFER_FAILED: Severity.LOW,
     EventId.FRAME_REFUSED: Severity.LOW,
+    EventId.FRAME_FALLBACK: Severity.LOW,
     EventId.PRODUCT_UNREADABLE: Severity.MEDIUM,
     EventId.SPOOL_NOTICE: Severity.MEDIUM,
     EventId.COMMAND_REFUSED: Severity.MEDIUM,
+    EventId.KEYS_LEFT: Severity.MEDIUM,
 }
 
 
@@ -105,7 +111,7 @@ class Reporter:
         count = self._message_counts.setdefault(kind, SequenceCounter(bits=16))
         packet = pus.encode_telemetry(
             waiting.report, apid=self._apid, sequence_count=channel.next_count(self._apid),
-            time=waiting.wall, message_count=count.next(), destination=destination,
+            time=min(waiting.wall, _LAST_TIME), message_count=count.next(), destination=destination,
         )
         return channel.send(packet)
 

@@ -36,6 +36,7 @@ COMMANDS: list[pus.Command] = [
     pus.Cancel(b"\xff" * 16),
     pus.Purge(3),
     pus.SelectLinkKey(2, 0xABC),
+    pus.RetireLinkKey(3, 0xFFF),
 ]
 
 U8, U16, U32 = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32))
@@ -82,6 +83,7 @@ ANY_COMMAND: st.SearchStrategy[pus.Command] = st.one_of(
     st.builds(pus.Cancel, IDS),
     st.builds(pus.Purge, U8),
     st.builds(pus.SelectLinkKey, U16, U16),
+    st.builds(pus.RetireLinkKey, U16, U16),
 )
 
 

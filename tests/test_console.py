@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from ground import console
+from ground.command import telecommand
 from ground.outcome import Failure, ItemEntry
 from ground.product import State
 from ground.trust import Revocation, read_revocations
+from occulta.link import pus
+from occulta.link.messages import CommandRequest
+from occulta.link.pus.telecommands import COMMANDS
 from occulta.program.keyfiles import encode_key
 from tests.cli import assert_error, call, names, start
 from tests.ground_world import (
@@ -351,3 +355,23 @@ def test_revoke_a_key_that_is_none(tmp_path: Path) -> None:
     found = call("ground", "revoke", tmp_path / "none", "--since", "5", "--file", file)
     assert_error(found, 202)
     assert not file.exists()
+
+
+# --- command
+
+
+def test_keys_as_they_are_typed() -> None:
+    typed = {"destination": "2", "key": "5"}
+    for name, expected in (("select-link-key", pus.SelectLinkKey(2, 5)),
+                           ("retire-link-key", pus.RetireLinkKey(2, 5))):
+        assert telecommand(CommandRequest(name, typed)) == expected
+        with pytest.raises(ValueError, match="give key=NUMBER"):
+            telecommand(CommandRequest(name, {"destination": "2"}))
+
+
+def test_every_telecommand_can_be_typed() -> None:
+    typed = {"structure": 1, "rule": "1", "scheme": "sealed", "product": "0" * 32, "priority": 1,
+             "destination": 2, "key": 5}
+    made = (telecommand(CommandRequest(layout.name.replace("_", "-"), typed))
+            for layout in COMMANDS)
+    assert [type(command) for command in made] == [layout.make for layout in COMMANDS]

@@ -35,6 +35,8 @@ from tests.pus_support import (
     telemetry,
 )
 
+pytestmark = pytest.mark.arm64
+
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 TM, TC = PacketType.TM, PacketType.TC
 DECODERS: dict[PacketType, Any] = {TM: pus.decode_telemetry, TC: pus.decode_telecommand}
@@ -89,6 +91,7 @@ def test_a_report_has_its_octets() -> None:
         (pus.Cancel(b"\2" * 16), "c8 05 0008" + "02" * 16),
         (pus.Purge(3), "c8 06 0008 03"),
         (pus.SelectLinkKey(2, 0xABC), "c8 07 0008 0002 0abc"),
+        (pus.RetireLinkKey(3, 0xFFF), "c8 08 0008 0003 0fff"),
     ],
 )
 def test_a_request_has_its_octets(command: pus.Command, octets: str) -> None:
@@ -265,6 +268,7 @@ def test_a_header_out_of_range_is_not_sent(changed: dict[str, Any]) -> None:
         pus.Cancel(bytes(17)),
         pus.Purge(256),
         pus.SelectLinkKey(0, 65536),
+        pus.RetireLinkKey(65536, 0),
     ],
     ids=str,
 )
@@ -333,7 +337,7 @@ def test_another_pus_version_is_dropped(packet_type: PacketType, version: int) -
 @pytest.mark.parametrize(
     ("packet_type", "service", "subtype"),
     [(TM, 17, 1), (TM, 1, 5), (TM, 5, 5), (TM, 0, 0), (TM, 255, 255), (TM, 200, 1),
-     (TC, 17, 2), (TC, 200, 0), (TC, 200, 8), (TC, 3, 25), (TC, 0, 0), (TC, 255, 255)],
+     (TC, 17, 2), (TC, 200, 0), (TC, 200, 9), (TC, 3, 25), (TC, 0, 0), (TC, 255, 255)],
 )
 def test_an_unknown_service_is_dropped(
     packet_type: PacketType, service: int, subtype: int

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occulta.link.drops import Drop, PacketError
-from occulta.link.security import StateNotSaved
+from occulta.link.security import Direction, StateNotSaved
 from occulta.link.security.window import WINDOW, ReplayWindow
 from tests.security_support import (
     CLOCK,
     COMMANDER,
     HOLDER,
+    KEYS,
     STATION,
     counter,
     dropped,
@@ -32,6 +33,8 @@ from tests.security_support import (
     space_packet,
     spi,
 )
+
+pytestmark = pytest.mark.arm64
 
 PLAIN = space_packet(b"data")
 
@@ -287,6 +290,75 @@ def test_a_ratchet_moves_the_selected_key_alone() -> None:
     transmitter.select(STATION.key_id)
     save(transmitter)
     assert spi(transmitter.protect(PLAIN)) == STATION.key_id << 4 | 1
+
+
+def test_following_a_generation() -> None:
+    transmitter, end = sender(key=STATION), receiver(margin=9)
+    transmitter.follow(STATION.key_id, 3)
+    with pytest.raises(StateNotSaved):
+        transmitter.protect(PLAIN)
+    save(transmitter)
+    assert spi(transmitter.protect(PLAIN)) == STATION.key_id << 4 | 3
+    for key, generation in ((STATION, 3), (STATION, 2), (STATION, 0), (0x700, 5)):
+        transmitter.follow(getattr(key, "key_id", key), generation)
+        assert not transmitter.needs_save
+    transmitter.follow(HOLDER.key_id, 2)
+    assert [transmitter.generation(key.key_id) for key in KEYS] == [0, 3, 2]
+    assert transmitter.generation(0x700) is None
+    save(transmitter)
+    opened(end, transmitter.protect(PLAIN))
+    assert [end.generation(key.key_id) for key in KEYS] == [0, 3, 0]
+    assert end.generation(0x700) is None
+
+
+def test_a_retired_key_is_unknown_for_good() -> None:
+    transmitter, end = sender(key=STATION), receiver(margin=9)
+    packets = [transmitter.protect(PLAIN) for _ in range(2)]
+    assert opened(end, packets[0]).packet == PLAIN
+    end.retire(STATION.key_id)
+    assert end.needs_save
+    assert dropped(end, packets[1]) is Drop.UNKNOWN_KEY
+    state = save(end)
+    assert not end.needs_save
+    assert STATION.chain(Direction.DOWN).key not in state
+    again = receiver(state)
+    assert dropped(again, packets[1]) is Drop.UNKNOWN_KEY
+    assert again.roles == {key.key_id: key.role for key in (COMMANDER, HOLDER)}
+    transmitter.select(HOLDER.key_id)
+    transmitter.retire(STATION.key_id)
+    with pytest.raises(StateNotSaved):
+        transmitter.protect(PLAIN)
+    assert STATION.chain(Direction.DOWN).key not in save(transmitter)
+    assert transmitter.key_ids == [COMMANDER.key_id, HOLDER.key_id]
+    assert opened(again, transmitter.protect(PLAIN)).key_id == HOLDER.key_id
+
+
+def test_what_cannot_be_retired() -> None:
+    transmitter, end = sender(key=STATION), receiver()
+    with pytest.raises(ValueError, match="key id 292 is in use"):
+        transmitter.retire(STATION.key_id)
+    for one in (transmitter, end):
+        with pytest.raises(ValueError, match="key id 7 is not one of the keys"):
+            one.retire(7)
+        one.retire(HOLDER.key_id)
+        one.retire(COMMANDER.key_id)
+    with pytest.raises(ValueError, match="key id 292 is the only key"):
+        end.retire(STATION.key_id)
+    with pytest.raises(ValueError, match="in use"):
+        transmitter.retire(STATION.key_id)
+    save(end)
+    save(transmitter)
+    assert opened(end, transmitter.protect(PLAIN)).packet == PLAIN
+
+
+def test_a_key_retired_while_a_state_is_being_stored() -> None:
+    end = receiver()
+    state = end.state()
+    end.retire(HOLDER.key_id)
+    end.saved(state)
+    assert end.needs_save
+    save(end)
+    assert not end.needs_save
 
 
 def test_selecting_what_is_not_there() -> None:

@@ -41,6 +41,8 @@ from tests.security_support import (
     space_packet,
 )
 
+pytestmark = pytest.mark.arm64
+
 PLAIN = space_packet(b"data")
 
 # --- the sender

@@ -10,13 +10,14 @@ from occulta.link.cfdp import Entity, Limits, Remote
 from occulta.link.cfdp.constants import Response
 from occulta.link.cfdp.pdu import FileData, Prompt, encode
 from occulta.link.drops import Drop
-from occulta.link.pus import RequestId, Stage, Success
+from occulta.link.pus import Failure, RequestId, Stage, Success
+from occulta.link.security.state import SenderState, decode
 from occulta.link.space_packet import Apids, PacketType
 from occulta.program import channel as channels
 from tests.cfdp_pdus import header_for
 from tests.cfdp_world import GROUND, SAT, MemoryStore
 
-KEY = security.LinkKey(1, security.Role.COMMANDER, bytes(32))
+KEYS = [security.LinkKey(n, security.Role.COMMANDER, bytes([n]) * 32) for n in (1, 2, 3)]
 APIDS = Apids()
 
 
@@ -41,18 +42,19 @@ class Space:
         self.wire = Wire()
         up = security.Direction.UP
         sender = security.Sender(
-            security.initialise_sender([KEY], up, 1), up, clock=1.0, random=os.urandom
+            security.initialise_sender(KEYS, up, 1), up, clock=1.0, random=os.urandom
         )
         down = security.Direction.DOWN
-        receiver = security.Receiver(security.initialise_receiver([KEY], down), down, 0)
+        receiver = security.Receiver(security.initialise_receiver(KEYS, down), down, 0)
+        self.states: dict[str, bytes] = {}
         channel = channels.Channel(
             self.wire,  # type: ignore[arg-type]
             channels.Remote("satellite", SAT, 1024),
             Entity(GROUND, [Remote(SAT)], MemoryStore()), PacketType.TC, APIDS,
-            sender=sender, receiver=receiver, save=lambda name, state: None, first_count=7,
+            sender=sender, receiver=receiver, save=self.states.__setitem__, first_count=7,
         )
         self.uplink = Uplink("satellite", channel, APIDS)
-        self.receiver = security.Receiver(security.initialise_receiver([KEY], up), up, 100)
+        self.receiver = security.Receiver(security.initialise_receiver(KEYS, up), up, 100)
         self.answers: list[tuple[bool, str]] = []
 
     def ask(self, command: pus.Command, now: float) -> None:
@@ -72,9 +74,13 @@ class Space:
         return found
 
     def answer(self, request: RequestId, now: float) -> None:
-        packet = pus.encode_telemetry(
-            Success(Stage.COMPLETION, request), apid=APIDS.telemetry, sequence_count=0, time=0.0
-        )
+        self.report(Success(Stage.COMPLETION, request), now)
+
+    def refuse(self, request: RequestId, code: int, now: float) -> None:
+        self.report(Failure(Stage.COMPLETION, request, code, "no"), now)
+
+    def report(self, report: pus.Report, now: float) -> None:
+        packet = pus.encode_telemetry(report, apid=APIDS.telemetry, sequence_count=0, time=0.0)
         self.uplink.receive(security.Opened(packet, 1, security.Role.COMMANDER), now)
 
 
@@ -95,6 +101,77 @@ def test_a_later_command_waits_for_the_answer_to_the_earlier() -> None:
     assert space.answers == [(True, "done")], "the second is not answered by a repeated answer"
     space.answer(second.request, 1.7)
     assert space.answers == [(True, "done")] * 2
+
+
+# --- link keys
+
+
+def test_the_ground_follows_a_key_once_it_was_selected() -> None:
+    space = Space()
+    space.ask(pus.SelectLinkKey(GROUND, 2), 0.0)
+    (first,) = space.arrived()
+    assert space.uplink.channel.selected_key == 1, "it may not have arrived"
+    space.report(Success(Stage.ACCEPTANCE, first.request), 0.1)
+    assert space.uplink.channel.selected_key == 1
+    space.answer(first.request, 0.2)
+    assert space.answers == [(True, "done")]
+    assert space.uplink.channel.selected_key == 2
+    assert decode(space.states["sender"], SenderState, security.Direction.UP).selected == 2
+
+
+def test_a_retired_key_is_erased_here_too() -> None:
+    space = Space()
+    space.ask(pus.RetireLinkKey(GROUND, 3), 0.0)
+    (first,) = space.arrived()
+    assert 3 in space.uplink.channel.roles
+    space.answer(first.request, 0.1)
+    assert space.answers == [(True, "done")]
+    assert list(space.uplink.channel.roles) == [1, 2]
+    for state in space.states.values():
+        assert not any(KEYS[2].chain(way).key in state for way in security.Direction)
+
+
+@pytest.mark.parametrize("command", [pus.SelectLinkKey(9, 2), pus.RetireLinkKey(9, 2)])
+def test_keys_of_another_destination_are_not_this_nodes(command: pus.Command) -> None:
+    space = Space()
+    space.ask(command, 0.0)
+    (first,) = space.arrived()
+    space.answer(first.request, 0.1)
+    assert space.answers == [(True, "done")]
+    assert space.uplink.channel.selected_key == 1
+    assert list(space.uplink.channel.roles) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("command", "code", "left"), [
+    (pus.SelectLinkKey(GROUND, 2), Drop.UNKNOWN_KEY, [1, 2, 3]),
+    (pus.RetireLinkKey(GROUND, 2), Drop.PUS_FIELD, [1, 2, 3]),
+    (pus.RetireLinkKey(GROUND, 2), Drop.UNKNOWN_KEY, [1, 3]),
+])
+def test_what_is_refused_on_board(command: pus.Command, code: Drop, left: list[int]) -> None:
+    """A key that the satellite no longer has was retired before, and the answer was lost."""
+    space = Space()
+    space.ask(command, 0.0)
+    (first,) = space.arrived()
+    space.refuse(first.request, code, 0.1)
+    assert space.answers == [(False, f"refused, {code}: no")]
+    assert space.uplink.channel.selected_key == 1
+    assert list(space.uplink.channel.roles) == left
+
+
+@pytest.mark.parametrize(("command", "why"), [
+    (pus.SelectLinkKey(GROUND, 7), "key id 7 is not one of the keys"),
+    (pus.RetireLinkKey(GROUND, 7), "key id 7 is not one of the keys"),
+    (pus.RetireLinkKey(GROUND, 1), "key id 1 is in use"),
+])
+def test_what_this_node_cannot_do(command: pus.Command, why: str) -> None:
+    space = Space()
+    space.ask(command, 0.0)
+    (first,) = space.arrived()
+    space.answer(first.request, 0.1)
+    assert space.answers == [(True, f"done on board, but not here: {why}")]
+
+
+# --- no answer, and nonsense
 
 
 def test_a_satellite_that_does_not_answer() -> None:

@@ -66,6 +66,7 @@ class Drop(IntEnum):
     PART_COUNT = 601
     UNKNOWN_PEER = 602
     QUEUE_FULL = 603
+    TOO_MANY_CONNECTIONS = 604
 
 
 class PacketError(Exception):

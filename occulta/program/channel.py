@@ -7,7 +7,7 @@ the direction of its keys.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from occulta.link import security
@@ -27,6 +27,8 @@ OVERHEAD = HEADER_SIZE + security.OVERHEAD
 """Octets that a link packet has beside its PDU."""
 _STEP = 32
 """Packets prepared at once."""
+REKEY_INTERVAL = 3600.0
+"""Seconds that a generation of keys is used at most, where the other end follows."""
 _BURST = 0.02
 """Seconds of sending at full rate that may follow a pause."""
 SaveState = Callable[[str, bytes], object]
@@ -77,7 +79,14 @@ class Channel:
         self._refilled = 0.0
         self._held_back = False
         """Whether there may be more to send than there was room for."""
+        self._rekeyed: float | None = None
+        """When the key last moved on; None while it is to."""
         self._save_sender()
+
+    @property
+    def own_entity(self) -> int:
+        """The CFDP entity at this end."""
+        return self._entity.entity
 
     @property
     def connected(self) -> bool:
@@ -101,10 +110,56 @@ class Channel:
         self._sender.select(key_id)
         self._save_sender()
 
-    def ratchet(self) -> None:
-        """Move the key in use on, and forget the one before."""
+    @property
+    def roles(self) -> Mapping[int, security.Role]:
+        """Ids of the keys under which packets are heard, and what their holders may do."""
+        return self._receiver.roles
+
+    def retire_key(self, key_id: int) -> None:
+        """Erase a key of both directions, durably; raises ValueError for the one in use.
+
+        ValueError too for one that is at neither end. One that is at one end alone is what a crash
+        in here has left.
+        """
+        if key_id == self.selected_key:
+            raise ValueError(f"key id {key_id} is in use")
+        if key_id not in {*self.roles, *self._sender.key_ids}:
+            raise ValueError(f"key id {key_id} is not one of the keys")
+        if key_id in self.roles:  # what ends its rights comes first
+            self._receiver.retire(key_id)
+            self._save_receiver()
+        if key_id in self._sender.key_ids:
+            self._sender.retire(key_id)
+            self._save_sender()
+
+    def begin_contact(self) -> None:
+        """The key is to move on, as soon as `rekey` may."""
+        self._rekeyed = None
+
+    def rekey(self, now: float) -> bool:
+        """Move the key in use on to its next generation if it is time; True if it did.
+
+        For the end that leads: after the start, when a contact begins, and whenever REKEY_INTERVAL
+        has passed. The other end follows with what it sends, in `deliver`. Until packets of the
+        same generation have come from there nothing moves, so that no end of either direction is
+        ever more than one generation behind. Keys that are not in use stay where they are.
+        """
+        if self._rekeyed is not None and now - self._rekeyed < REKEY_INTERVAL:
+            return False
+        key_id = self.selected_key
+        if self._receiver.generation(key_id) != self._sender.generation(key_id):
+            return False
         self._sender.ratchet()
         self._save_sender()
+        self._rekeyed = now
+        return True
+
+    def _follow(self, key_id: int) -> None:
+        """Send under no earlier generation of a key than is heard."""
+        generation = self._receiver.generation(key_id)
+        if generation is not None:
+            self._sender.follow(key_id, generation)
+            self._save_sender()
 
     def _save_sender(self) -> None:
         if self._sender.needs_save:
@@ -194,6 +249,7 @@ class Channel:
         """
         try:
             opened = self._open(protected)
+            self._follow(opened.key_id)
             head = read_header(opened.packet)
             if head.packet_type is self._own:
                 raise PacketError(Drop.PACKET_TYPE, "a packet of the other direction")

@@ -11,6 +11,10 @@ from occulta.program import files
 
 _SENDER, _RECEIVER = "sender", "receiver"
 _MAX_STATE = 1 << 20
+LATEST_CLOCK = 4_102_444_800.0
+"""The year 2100, in seconds since 1970. A clock that has failed may say anything, all ones for one:
+the last epoch number, after which there is none.
+"""
 
 
 class LinkState:
@@ -41,7 +45,11 @@ class LinkState:
         self, sending: security.Direction, margin: int, *, clock: float,
         random: Callable[[int], bytes],
     ) -> tuple[security.Sender, security.Receiver]:
-        """Both ends as they were saved; raises OccultaError(LINK_STATE)."""
+        """Both ends as they were saved; raises OccultaError(LINK_STATE).
+
+        A clock from LATEST_CLOCK on is not believed: the epoch number follows the saved one.
+        """
+        clock = clock if clock < LATEST_CLOCK else 0.0
         try:
             sender = security.Sender(self._read(_SENDER), sending, clock=clock, random=random)
             receiving = security.Direction(1 - sending)

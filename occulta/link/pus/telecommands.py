@@ -5,7 +5,7 @@
     TC[200,1] [200,2]     the scheme of a rule, the priority of a product
     TC[200,3] [200,4]     hold and resume a destination
     TC[200,5] [200,6]     cancel a product, purge by priority
-    TC[200,7]             which link key to use
+    TC[200,7] [200,8]     which link key to use, and which no more
 
 Service 200 is the mission's own (6.1: 128 to 255). Products are named by their 16 octets of id,
 destinations by their CFDP entity id.
@@ -128,9 +128,19 @@ class SelectLinkKey:
     key_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class RetireLinkKey:
+    """TC[200,8]: erase a link key of a destination, for good."""
+
+    message_type: ClassVar = (200, 8)
+
+    destination: int
+    key_id: int
+
+
 Command = (
     AreYouAlive | ReportHousekeeping | SetScheme | SetPriority | Hold | Resume | Cancel | Purge
-    | SelectLinkKey
+    | SelectLinkKey | RetireLinkKey
 )
 
 
@@ -151,6 +161,7 @@ def _name(name: str, description: str) -> Text:
 _PRODUCT_ID = Octets("product_id", PRODUCT_ID_SIZE, "Id of the product")
 _PRIORITY = Unsigned("priority", 8, "", "Priority, 0 is sent first")
 _DESTINATION = Unsigned("destination", 16, "", "CFDP entity id")
+_KEY_ID = Unsigned("key_id", 16, "", "Id of the link key")
 _DESTINATIONS = Unsigned("destination", 16, "", "CFDP entity id, 0 for all")
 
 
@@ -179,7 +190,11 @@ COMMANDS: tuple[Layout[Command], ...] = (
     _layout(Purge, "purge", "Remove the products of this and all later priorities", _PRIORITY),
     _layout(
         SelectLinkKey, "select_link_key", "Use a link key towards a destination", _DESTINATION,
-        Unsigned("key_id", 16, "", "Id of the link key"),
+        _KEY_ID,
+    ),
+    _layout(
+        RetireLinkKey, "retire_link_key", "Erase a link key of a destination", _DESTINATION,
+        _KEY_ID,
     ),
 )
 

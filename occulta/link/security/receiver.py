@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from occulta.link.drops import Drop, PacketError
@@ -60,11 +60,36 @@ class Receiver:
             progress.chain.key_id: _Association(progress, direction, margin)
             for progress in decode(state, ReceiverState, direction).keys
         }
+        self._stored_keys = len(self._associations)
+        """How many keys the durable state has."""
 
     @property
     def needs_save(self) -> bool:
         """True if there is a state to save."""
+        if len(self._associations) < self._stored_keys:
+            return True
         return any(a.progress is not a.durable for a in self._associations.values())
+
+    @property
+    def roles(self) -> Mapping[int, Role]:
+        """Key ids, and what their holders may do."""
+        return {key_id: a.progress.role for key_id, a in self._associations.items()}
+
+    def generation(self, key_id: int) -> int | None:
+        """The generation that a key's packets have reached; None for a key that is not here."""
+        association = self._associations.get(key_id)
+        return None if association is None else association.progress.chain.generation
+
+    def retire(self, key_id: int) -> None:
+        """Erase a key: its packets are UNKNOWN_KEY from now on, for good once that is saved.
+
+        Raises ValueError for a key that is not here, and for the only one.
+        """
+        if key_id not in self._associations:
+            raise ValueError(f"key id {key_id} is not one of the keys")
+        if len(self._associations) == 1:
+            raise ValueError(f"key id {key_id} is the only key")
+        del self._associations[key_id]
 
     def state(self) -> bytes:
         """The octets to store; they hold secret keys, and replace what was stored before."""
@@ -74,8 +99,11 @@ class Receiver:
     def saved(self, state: bytes) -> None:
         """Confirm that what `state()` returned last is durable; raises ValueError for others."""
         durable = self._offer.confirm(state).keys
-        for association, progress in zip(self._associations.values(), durable, strict=True):
-            association.durable = progress
+        self._stored_keys = len(durable)
+        for progress in durable:
+            association = self._associations.get(progress.chain.key_id)
+            if association is not None:  # it may have been retired since the state was made
+                association.durable = progress
 
     def open(self, packet: bytes) -> Opened:
         """Verify and decrypt one protected packet.

@@ -23,8 +23,8 @@ class Sender:
         ...                     # store it durably: temporary file, fsync, rename, fsync the folder
         sender.saved(state)
 
-    A start, `ratchet` and `select` need that before the next packet. Two senders must never
-    live from one state.
+    A start, `ratchet`, `follow`, `select` and `retire` need that before the next packet. Two
+    senders must never live from one state.
     """
 
     def __init__(
@@ -60,6 +60,16 @@ class Sender:
         """Id of the key in use."""
         return self._wanted.selected
 
+    @property
+    def key_ids(self) -> list[int]:
+        """Ids of the preloaded keys."""
+        return self._wanted.key_ids
+
+    def generation(self, key_id: int) -> int | None:
+        """The generation that a key has reached; None for a key that is not here."""
+        reached = (c.generation for c in self._wanted.chains if c.key_id == key_id)
+        return next(reached, None)
+
     def state(self) -> bytes:
         """The octets to store; they hold secret keys, and replace what was stored before."""
         return self._offer.make(self._wanted)
@@ -88,8 +98,21 @@ class Sender:
 
         A receiver follows 7 generations at most beyond the last it heard.
         """
-        new = self._wanted.chain.ratcheted(1)
-        chains = tuple(new if c.key_id == new.key_id else c for c in self._wanted.chains)
+        chain = self._wanted.chain
+        self.follow(chain.key_id, chain.generation + 1)
+
+    def follow(self, key_id: int, generation: int) -> None:
+        """Move a key on to a generation, and forget those before.
+
+        Nothing changes for a key that is there already, and for one that is not here.
+        """
+        reached = self.generation(key_id)
+        if reached is None or reached >= generation:
+            return
+        chains = tuple(
+            c.ratcheted(generation - c.generation) if c.key_id == key_id else c
+            for c in self._wanted.chains
+        )
         self._want(replace(self._wanted, chains=chains))
 
     def select(self, key_id: int) -> None:
@@ -97,6 +120,15 @@ class Sender:
         if key_id not in self._wanted.key_ids:
             raise ValueError(f"key id {key_id} is not one of the keys")
         self._want(replace(self._wanted, selected=key_id))
+
+    def retire(self, key_id: int) -> None:
+        """Erase a preloaded key; raises ValueError for the one in use, and if it is none."""
+        if key_id not in self._wanted.key_ids:
+            raise ValueError(f"key id {key_id} is not one of the keys")
+        if key_id == self.selected:
+            raise ValueError(f"key id {key_id} is in use")
+        chains = tuple(c for c in self._wanted.chains if c.key_id != key_id)
+        self._want(replace(self._wanted, chains=chains))
 
     def _begin_epoch(self, number: int) -> None:
         if number > MAX_NUMBER:
