@@ -241,7 +241,7 @@ def run_revoke(options: argparse.Namespace) -> int:
     add_revocation(path, Revocation(fingerprint, options.since))
     cli.say(
         f"{path}: {fingerprint.hex()} is revoked since {_when(options.since)};"
-        " a running node knows it from its next start on"
+        " a running node knows it within seconds"
     )
     return 0
 

@@ -35,7 +35,9 @@ log = logging.getLogger("occulta.ground")
 SAVE_INTERVAL = 0.05
 """Seconds between two saves of what CFDP remembers; answers to the satellite wait for them."""
 SCAN_INTERVAL = 15.0
-"""Seconds between two looks at the inbox, and at the revocations."""
+"""Seconds between two looks at the inbox."""
+TRUST_INTERVAL = 1.0
+"""Seconds between two looks at the revocations; the loop wakes about as often."""
 _PACKETS = 256
 _MAX_COUNT = (1 << 63) - 1
 
@@ -67,9 +69,11 @@ class Node:
         self._counters: Counter[str] = Counter()
         self._drops: DropCounts = Counter()
         self._connected: dict[int, bool] = {}
+        self._contact: dict[int, bool] = {}
         self._began = time.monotonic()
         self._next_save = 0.0
         self._next_scan = 0.0
+        self._next_look = 0.0
 
     def run(self) -> None:
         """Until told to stop; raises OccultaError if the machine fails."""
@@ -117,9 +121,10 @@ class Node:
         for uplink in self._links.values():
             uplink.channel.transmit(now)
             uplink.handle_timer(now)
+        if now >= self._next_look:
+            self._refresh_trust(now)
         if now >= self._next_scan:
             self._next_scan = now + SCAN_INTERVAL
-            self._refresh_trust()
             self._archive.scan(wall)
         while self._archive.notices:
             log.warning("archive: %s", self._archive.notices.pop(0))
@@ -147,12 +152,15 @@ class Node:
         return busy
 
     def _note_contact(self, uplink: Uplink, now: float) -> None:
-        """While nobody is connected the satellite's time stands still."""
+        """While the satellite is not heard its time stands still: relays stay connected."""
         number, connected = uplink.channel.remote.entity, uplink.channel.connected
         if connected is not self._connected.get(number):
             self._connected[number] = connected
-            (self._entity.thaw if connected else self._entity.freeze)(number, now)
             log.info("%s: %s", uplink.name, "connected" if connected else "not connected")
+        contact = uplink.has_contact(now)
+        if contact is not self._contact.get(number):
+            self._contact[number] = contact
+            (self._entity.thaw if contact else self._entity.freeze)(number, now)
 
     def _take_events(self, wall: float) -> None:
         for event in self._entity.events():
@@ -160,16 +168,18 @@ class Node:
                 continue
             if event.delivery is Delivery.COMPLETE:
                 self._counters["files_received"] += 1
-                self._offer(event.name, wall)
+                self._offer(f"{event.transaction.source}/{event.name}", wall)
             else:
                 self._counters["files_failed"] += 1
                 log.warning("transaction %s ended: %s", event.transaction, event.condition.name)
 
-    def _refresh_trust(self) -> None:
+    def _refresh_trust(self, now: float) -> None:
         """A revocation counts without a restart."""
+        self._next_look = now + TRUST_INTERVAL
         try:
             trust = self._changed_trust()
         except OccultaError as error:  # the file is being written, or damaged: the old one holds
+            self._next_look = now + SCAN_INTERVAL
             log.error("%s", error)
             return
         if trust is not None:
@@ -248,12 +258,12 @@ class Node:
             channel = uplink.channel
             counters[f"{uplink.name}.packets_sent"] = channel.packets_sent
             counters[f"{uplink.name}.packets_received"] = channel.packets_received
-            for source in (channel.drops, uplink.counters):
+            for source in (channel.drops + channel.link.dropped, uplink.counters):
                 for key, count in source.items():
                     name = key if isinstance(key, str) else key.name.lower()
                     counters[f"{uplink.name}.{name}"] = count
             counters.update({f"{uplink.name}.{k}": v for k, v in uplink.housekeeping.items()})
-        for drop, count in (self._entity.drops + self._drops).items():
+        for drop, count in self._common_drops().items():
             counters[f"drops.{drop.name.lower()}"] = count
         named = {k[:64]: min(n, _MAX_COUNT) for k, n in list(counters.items())[:1024]}
         return Status(named, any(self._connected.values()), time.monotonic() - self._began)
@@ -271,13 +281,22 @@ class Node:
             channel, name = uplink.channel, uplink.name
             packets.add(channel.packets_sent, satellite=name, direction="up")
             packets.add(channel.packets_received, satellite=name, direction="down")
-            for drop, count in channel.drops.items():
+            for drop, count in (channel.drops + channel.link.dropped).items():
                 drops.add(count, satellite=name, reason=drop.name.lower())
             for key, value in uplink.housekeeping.items():
                 housekeeping.add(value, satellite=name, parameter=key)
-        for drop, count in (self._entity.drops + self._drops).items():
+        for drop, count in self._common_drops().items():
             drops.add(count, satellite="", reason=drop.name.lower())
         yield from (packets, drops, housekeeping)
+        if self.metrics is not None:
+            text = "Answers over HTTP, by status; 0: connections that went without one."
+            answers = {str(status): n for status, n in self.metrics.counters.items()}
+            yield from_counts("http_total", text, "status", answers)
+
+    def _common_drops(self) -> DropCounts:
+        """Of no single satellite."""
+        asked = DropCounts() if self._console is None else self._console.dropped
+        return self._entity.drops + self._drops + asked
 
 
 def _line(text: str) -> str:

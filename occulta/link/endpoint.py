@@ -8,21 +8,24 @@ routing id it declares.
 
 One thread owns everything: it polls `sockets()`, calls `receive` on every endpoint after each
 poll, at the latest every few seconds, and never blocks in here. A message is refused by its number
-of parts and its length before anything reads it; what is refused is counted in `dropped`. Beyond
-twice `max_packet`, and where bytes are not ZeroMQ's at all, libzmq ends the connection unasked.
+of parts and its length before anything reads it; what is refused is counted in `dropped`. Far
+beyond `max_packet`, and where bytes are not ZeroMQ's at all, libzmq ends the connection unasked.
+Of more connections than a server may have, those end first over which nobody known was heard.
 """
 
 from __future__ import annotations
 
 import errno
+import socket
+import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import zmq
 from zmq.utils import z85
-from zmq.utils.monitor import parse_monitor_message
 
 from occulta.link.drops import Drop, DropCounts, PacketError
 
@@ -34,7 +37,16 @@ _ZAP_VERSION = b"1.0"
 _ZAP_DOMAIN = b"occulta"
 _CURVE_OVERHEAD = 64
 _MAX_ROUTES = 4
+"""Connections that a peer is reached by."""
+_MAX_STRANGERS = 8
+"""Connections to a server beside those, so that many may come and go at once."""
+_LENGTH_MARGIN = 1 << 16
+"""Bytes by which a message may be too long for its connection to go on."""
 _MAX_EVENTS = 1000
+_EVENT = struct.Struct("=Hi")
+"""Number and value of a monitor event (zmq_socket_monitor(3))."""
+_ENOUGH = 1 << 20
+"""Bytes read at once."""
 _NO_DESCRIPTOR = -1
 _HANDSHAKE_FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -47,9 +59,13 @@ _EVENTS = (
     | zmq.EVENT_CONNECT_RETRIED
 )
 _OPTIONS = {
-    zmq.HEARTBEAT_IVL: 2000, zmq.HEARTBEAT_TIMEOUT: 6000, zmq.HANDSHAKE_IVL: 3000,
+    zmq.HANDSHAKE_IVL: 3000, zmq.TCP_KEEPALIVE: 1, zmq.TCP_KEEPALIVE_IDLE: 10,
+    zmq.TCP_KEEPALIVE_INTVL: 5, zmq.TCP_KEEPALIVE_CNT: 3,
     zmq.CONNECT_TIMEOUT: 5000, zmq.RECONNECT_IVL: 100, zmq.RECONNECT_IVL_MAX: 5000,
 }
+_HEARTBEAT = {zmq.HEARTBEAT_IVL: 2000, zmq.HEARTBEAT_TIMEOUT: 6000, zmq.HEARTBEAT_TTL: 6000}
+"""Clients' alone, and servers hear them: where many bytes wait to be read from a peer that has hung
+up, libzmq 4.3.5 aborts when its own heartbeat falls due."""
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -107,7 +123,8 @@ class Endpoint(ABC):
         self._monitor: Socket = self._socket.get_monitor_socket(_EVENTS)
         for option, value in _OPTIONS.items():
             self._socket.set(option, value)
-        self._socket.set(zmq.MAXMSGSIZE, 2 * settings.max_packet + _CURVE_OVERHEAD)
+        margin = min(settings.max_packet, _LENGTH_MARGIN) + _CURVE_OVERHEAD
+        self._socket.set(zmq.MAXMSGSIZE, settings.max_packet + margin)
         self._socket.set(zmq.SNDHWM, settings.queue)
         self._socket.set(zmq.RCVHWM, settings.queue)
         self._socket.set(zmq.LINGER, settings.linger)
@@ -119,14 +136,16 @@ class Endpoint(ABC):
     def receive(self, limit: int) -> list[tuple[str, bytes]]:
         """Read at most `limit` messages, refused ones included: (peer's name, packet).
 
-        Also does what else is due, so call it even if nothing waits. Raises ValueError for a
-        limit below 1 and after `close`.
+        None is read after a MiB. Also does what else is due, so call it even if nothing waits.
+        Raises ValueError for a limit below 1 and after `close`.
         """
         if limit < 1 or self._socket.closed:
             raise ValueError(f"cannot receive {limit} messages: none asked for, or closed")
         self._serve()
         found = []
-        for _ in range(limit):
+        size = 0
+        while limit > 0 and size < _ENOUGH:
+            limit -= 1
             frames = _read(self._socket, self._parts)
             if frames is None:
                 break
@@ -137,6 +156,7 @@ class Endpoint(ABC):
                 continue
             if len(frames[-1]):  # an empty one is a client's greeting: ZMQ_PROBE_ROUTER
                 found.append((name, frames[-1].bytes))
+                size += len(frames[-1])
         return found
 
     def send(self, peer: str, packet: bytes) -> bool:
@@ -158,10 +178,19 @@ class Endpoint(ABC):
     def close(self) -> None:
         """Close every socket; again is harmless."""
         if not self._socket.closed:
-            self._handle_events()  # a full monitor would keep libzmq's thread waiting for ever
+            self._drop_events()
             self._socket.disable_monitor()
             self._monitor.close(0)
             self._socket.close()
+
+    def _drop_events(self) -> None:
+        """A full monitor would keep libzmq's thread waiting for ever.
+
+        Nothing is parsed: an interrupt may have come between the two parts of an event.
+        """
+        with suppress(zmq.Again):
+            for _ in range(2 * _MAX_EVENTS):
+                self._monitor.recv(zmq.DONTWAIT)
 
     @abstractmethod
     def _send(self, peer: str, packet: bytes) -> bool: ...
@@ -185,12 +214,14 @@ class Endpoint(ABC):
     def _handle_events(self) -> None:
         for _ in range(_MAX_EVENTS):
             try:
-                found = parse_monitor_message(self._monitor.recv_multipart(zmq.DONTWAIT))
+                number_and_value, _ = self._monitor.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            if found["event"] & _HANDSHAKE_FAILED:
+            # What zmq.utils.monitor does, which would bring asyncio and 2 MiB with it.
+            event, value = _EVENT.unpack(number_and_value)
+            if event & _HANDSHAKE_FAILED:
                 self.dropped[Drop.UNKNOWN_PEER] += 1
-            self._handle_event(found["event"], found["value"])
+            self._handle_event(event, value)
 
 
 class Server(Endpoint):
@@ -214,7 +245,7 @@ class Server(Endpoint):
         super().__init__(context, zmq.ROUTER, address, settings, public is not None)
         self._allowed = dict(allowed)
         self._routes: dict[str, dict[bytes, int]] = {name: {} for name in allowed.values()}
-        self._open: set[int] = set()
+        self._open: dict[int, None] = {}
         self._authenticator: Socket | None = None
         try:
             self._socket.set(zmq.ROUTER_MANDATORY, 1)
@@ -256,6 +287,8 @@ class Server(Endpoint):
                 break
             self._authenticator.send_multipart(self._answer(request))
         super()._serve()
+        while len(self._open) > _MAX_ROUTES * len(self._routes) + _MAX_STRANGERS:
+            self._hang_up()
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
         """RFC 27: version, id, domain, address, routing id, mechanism, credentials."""
@@ -310,12 +343,24 @@ class Server(Endpoint):
 
     def _handle_event(self, event: int, value: int) -> None:
         if event == zmq.EVENT_ACCEPTED:
-            self._open.add(value)
+            self._open[value] = None
         elif event == zmq.EVENT_DISCONNECTED:
-            self._open.discard(value)
+            self._open.pop(value, None)
             for routes in self._routes.values():
                 for route in [route for route, number in routes.items() if number == value]:
                     del routes[route]
+
+    def _hang_up(self) -> None:
+        """End the oldest connection over which nobody known was heard.
+
+        Each holds a descriptor, without any more of which libzmq aborts, and a few messages.
+        """
+        used = {number for routes in self._routes.values() for number in routes.values()}
+        victim = next(number for number in self._open if number not in used)
+        del self._open[victim]
+        self.dropped[Drop.TOO_MANY_CONNECTIONS] += 1
+        with suppress(OSError), socket.fromfd(victim, socket.AF_UNIX, socket.SOCK_STREAM) as ended:
+            ended.shutdown(socket.SHUT_RDWR)
 
 
 class Client(Endpoint):
@@ -342,6 +387,8 @@ class Client(Endpoint):
         self._is_connected = address.startswith("inproc://")
         self._seen = clock()
         try:
+            for option, value in _HEARTBEAT.items():
+                self._socket.set(option, value)
             # Without a connection nothing is queued, and a new one is announced to the server.
             self._socket.set(zmq.IMMEDIATE, 1)
             self._socket.set(zmq.PROBE_ROUTER, 1)
