@@ -340,12 +340,21 @@ class Entity:
             out.append(outbox.popleft())
             room -= len(out[-1])
         transactions = self._of(remote)
-        for transaction in transactions:
-            room = transaction.control(out, room, now)
         senders = [t for t in transactions if isinstance(t, Sender)]
+        # One whose turn has not come is not announced: the receiver would wait for its data.
+        waiting = {sender for sender in senders if not sender.has_begun}
+        for transaction in transactions:
+            if transaction not in waiting:
+                room = transaction.control(out, room, now)
+        is_full = False
         for sender in sorted(senders, key=lambda t: t.request.priority):
+            if sender in waiting and is_full:
+                continue
+            if sender in waiting:
+                room = sender.control(out, room, now)
             room = sender.data(out, room, now)
             room = sender.control(out, room, now)
+            is_full = is_full or sender.has_more
         self._sweep()
         return room
 

@@ -96,6 +96,18 @@ class Sender(Transaction):
 
     # What the peer says.
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the receiver was told of the file, or is to be told that there will be none."""
+        return self.sent > 0 or not self._metadata_due or self.state not in CARRYING
+
+    @property
+    def has_more(self) -> bool:
+        """Whether data that was never sent waits for room."""
+        if self.held or self.timers.halted or self._eof_due or self.state is not State.SENDING:
+            return False
+        return self.size is not None or self._chunk_pos < len(self._chunk)
+
     def receive(self, body: Body, now: float) -> None:
         self.note_heard(now)
         if isinstance(body, Nak):
