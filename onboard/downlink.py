@@ -28,18 +28,14 @@ Announce = Callable[[str, bytes, int], object]
 
 
 def in_contact(contacts: Contacts, connected: bool, wall: float) -> bool:
-    """Whether a destination can be reached now; `wall` in seconds since 1970."""
+    """Whether a destination can be reached now; `wall` in seconds since 1970.
+
+    In a window it must be connected too: else a ground that does not come would use up the limits
+    of transactions in progress.
+    """
     if isinstance(contacts, str):
         return contacts == "always" or connected
-    return any(window.start <= wall < window.end for window in contacts)
-
-
-def next_change(contacts: Contacts, wall: float) -> float | None:
-    """Seconds until a contact begins or ends by schedule."""
-    if isinstance(contacts, str):
-        return None
-    edges = [edge for window in contacts for edge in window if edge > wall]
-    return min(edges) - wall if edges else None
+    return connected and any(window.start <= wall < window.end for window in contacts)
 
 
 class Downlink:
@@ -186,8 +182,7 @@ class Downlink:
 
     def _failed(self, key: _Key, now: float) -> None:
         """One file did not arrive: both begin again later."""
-        for transaction in self._forget(key):
-            self._entity.cancel(transaction, now)
+        self._cancel(self._forget(key), now)
         self._spool.deliveries.mark_waiting(*key)
         self.counters["transfers_failed"] += 1
         self._announce("transfer_failed", *key)
@@ -195,9 +190,13 @@ class Downlink:
     def cancel(self, product_id: bytes, now: float) -> bool:
         """Cancel a product everywhere; False if there is none."""
         for key in [key for key in self._done if key[0] == product_id]:
-            for transaction in self._forget(key):
-                self._entity.cancel(transaction, now)
+            self._cancel(self._forget(key), now)
         return self._spool.products.cancel(product_id)
+
+    def _cancel(self, transactions: set[TransactionId], now: float) -> None:
+        """Some may have ended too, and their events are still to come."""
+        for transaction in transactions.intersection(self._entity.transactions()):
+            self._entity.cancel(transaction, now)
 
     def save(self) -> None:
         """Make durable what changed since the last call."""
