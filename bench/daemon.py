@@ -19,6 +19,8 @@ import zmq
 from bench.noise import noise_jpeg
 from bench.report import Figure, Result, Table
 from ground.command import ask
+from occulta.codec import kernels
+from occulta.codec.jpeg.engine import KERNEL
 from occulta.link.endpoint import Client, Settings
 from occulta.link.messages import (
     MAX_MESSAGE,
@@ -26,8 +28,7 @@ from occulta.link.messages import (
     CommandRequest,
     FrameBegin,
     FrameEnd,
-    decode,
-    encode,
+    Message,
 )
 from occulta.program.channel import OVERHEAD
 from occulta.program.sections import Cfdp
@@ -38,7 +39,7 @@ from sim.scenario.check import products_in
 from sim.scenario.config import Flight, Scenario
 from sim.scenario.mission import GROUND, LINK, ONBOARD, Mission, provision
 from sim.scenario.processes import Processes
-from sim.transfer import DAEMON
+from sim.transfer import DAEMON, Connection
 
 PACKET = 8192
 RATE, LOSS = 150e6, 0.01
@@ -56,6 +57,9 @@ Say = Callable[[str], None]
 def run(_: Path, say: Say) -> Result:
     """Measure everything; the folder of pictures is not needed."""
     result = Result("daemon")
+    is_compiled = kernels.is_compiled(kernels.load_kernel(KERNEL))
+    result.machine["kernel"] = "compiled kernel" if is_compiled else "plain-Python kernel"
+    result.machine["libzmq"] = f"libzmq {zmq.zmq_version()}"
     large, small = noise_jpeg(FRAME_BYTES), noise_jpeg(20_000)
     say("daemon, time until a frame is durable")
     _latency(result, large)
@@ -107,13 +111,15 @@ def _store(mission: Mission, jpeg: bytes, names: Iterable[str]) -> list[float]:
         context = stack.enter_context(zmq.Context[zmq.Socket[bytes]]())
         client = Client(context, mission.camera, DAEMON, Settings(MAX_MESSAGE), b"camera")
         stack.callback(client.close)
+        connection = Connection(client)
         poller = zmq.Poller()
         for socket, events in client.sockets():
             poller.register(socket, events)
         for name in names:
             begin = FrameBegin(name, "camera", len(jpeg), 0.0, False, {})
             offer = Offer(begin, lambda: io.BytesIO(jpeg))
-            times.append(_offer(client, poller, FrameFeeder([offer], patience=_TIMEOUT)))
+            feeder = _TimedFeeder([offer], patience=_TIMEOUT)
+            times.append(_offer(connection, poller, feeder))
     return times
 
 
@@ -121,24 +127,24 @@ def _names(first: int, end: int) -> list[str]:
     return [f"frame-{number}" for number in range(first, end)]
 
 
-def _offer(client: Client, poller: zmq.Poller, feeder: FrameFeeder) -> float:
-    sent_at = time.monotonic()
-    message = None
-    while not feeder.is_done:
-        now = time.monotonic()
-        for _, data in client.receive(64):
-            feeder.receive(decode(data, feeder.answers), now)
-        feeder.handle_timer(now)
-        while client.connected():
-            message = message or feeder.next_message(now)
-            if message is None or not client.send(DAEMON, encode(message)):
-                break
-            if isinstance(message, FrameEnd):
-                sent_at = time.monotonic()
-            message = None
-        if not feeder.is_done:
-            poller.poll(20)
-    return time.monotonic() - sent_at
+class _TimedFeeder(FrameFeeder):
+    """Knows when it last gave a frame's end away."""
+
+    ended = 0.0
+
+    def next_message(self, now: float) -> Message | None:
+        message = super().next_message(now)
+        if isinstance(message, FrameEnd):
+            self.ended = time.monotonic()
+        return message
+
+
+def _offer(connection: Connection, poller: zmq.Poller, feeder: _TimedFeeder) -> float:
+    while True:
+        connection.exchange(feeder, time.monotonic())
+        if feeder.is_done:
+            return time.monotonic() - feeder.ended
+        poller.poll(20)
 
 
 def _health(mission: Mission) -> dict[str, Any]:
@@ -198,11 +204,15 @@ def _goodput(result: Result, jpeg: bytes) -> None:
         after = _cpu(processes)
     share = (PACKET - OVERHEAD - _PDU_OVERHEAD) / PACKET
     best = RATE / 8 * (1 - LOSS) * share
-    rows = [[name, f"{(after[name] - before.get(name, 0.0)) / seconds:.2f}"] for name in after]
+    cores = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
+    rows = [[name, f"{share:.2f}"] for name, share in cores.items()]
     result.tables.append(Table("CPU share of each process", ["process", "cores"], rows))
     result.figures.append(Figure(
         f"goodput, {size / 1e6:.0f} MB of products, of rate x (1 - loss) x payload share",
         size / seconds / best, GOODPUT_BOUND, at_least=True, digits=2,
+    ))
+    result.figures.append(Figure(
+        "CPU of the flight daemon meanwhile", cores[ONBOARD], unit="cores", digits=2,
     ))
     result.notes.append(
         f"{size / seconds / 1e6:.1f} MB/s from the command to begin until the last product is in"

@@ -88,8 +88,9 @@ DAEMON_TEXT = """\
 The flight daemon, the link and the ground node as processes of their own on one machine, over \
 ZeroMQ with CURVE. Frames are noise with a picture's spectrum; they carry no private data. The \
 link is the preset `x-band` (150 Mbit/s, 1 % loss in bursts); the products wait on board, held by \
-telecommand, and the time runs from the telecommand that lets them go. Resident memory is what the \
-daemon says of itself.
+telecommand, and the time runs from the telecommand that lets them go. CPU is user and system time \
+of a process over that time, so that 1.00 is one core in full use; all three processes, the relay \
+included, share the cores of the machine. Resident memory is what the daemon says of itself.
 """
 
 

@@ -1,6 +1,6 @@
 """The ground archive: a row for each product in `archive.db`, and a folder of its files.
 
-    inbox/<id>/           data, manifest: as CFDP delivered them
+    inbox/<entity>/<id>/  data, manifest: as CFDP delivered them, from this source
     products/<id>/        received.jpg (received.sealed), manifest; carrier.jpg, private.bin,
                           report.json once they were recovered
     items/, items.db      private data that arrives in pieces (items.py)
@@ -32,6 +32,8 @@ from ground.inbox import (
     Rejection,
     check_digest,
     check_size,
+    entries,
+    entry_of,
     is_complete,
     is_product_name,
     read_pair,
@@ -56,7 +58,6 @@ from ground.reassess import apply_trust, correct_reports
 from ground.trust import Trust
 from occulta.errors import OccultaError
 from occulta.program import files
-from occulta.program.filestore import PARTS
 
 INBOX, REJECTED, REMOVED = "inbox", "rejected", ".removed"
 
@@ -78,7 +79,7 @@ class Archive:
     ) -> None:
         """Open it, made if it is missing. `checkpoint` is told each step that was done."""
         self.inbox = folder / INBOX
-        """Where CFDP puts what it receives."""
+        """Where CFDP puts what it receives, below a folder for each source."""
         self.notices: list[str] = []
         """What an operator should be told; the caller takes them away."""
         self.counters: Counter[str] = Counter({each.value: 0 for each in Disposition})
@@ -106,7 +107,7 @@ class Archive:
 
         Reads the whole file, for its digest. Raises ValueError for a path elsewhere.
         """
-        entry = self._entry(path)
+        entry = entry_of(self.inbox, path)
         with _reaching(entry):
             try:
                 return self._judge(entry, now) if os.path.lexists(entry) else None
@@ -117,22 +118,14 @@ class Archive:
         """Archive everything complete in the inbox, and make good what was interrupted."""
         self._adopt(now)
         with _reaching(self.inbox):
-            entries = sorted(entry for entry in self.inbox.iterdir() if entry.name != PARTS)
+            found = list(entries(self.inbox))
         offers = []
-        for entry in entries:
+        for entry in found:
             try:
                 offers.append(self.offer(entry, now))
             except OccultaError as error:  # the others may have more luck
                 self.notices.append(f"{entry.name} waits: {error}")
         return [offer for offer in offers if offer]
-
-    def _entry(self, path: Path) -> Path:
-        """What is judged as a whole. A peer may name a file in the folder of unfinished ones."""
-        parts = path.relative_to(self.inbox).parts
-        depth = 2 if parts[:1] == (PARTS,) else 1
-        if len(parts) < depth or ".." in parts:
-            raise ValueError("not a file below the inbox")
-        return self.inbox.joinpath(*parts[:depth])
 
     def _judge(self, entry: Path, now: float) -> Offer | None:
         if not is_complete(entry):
@@ -141,12 +134,17 @@ class Archive:
         check_size(entry / DATA, pair.data.size)
         check_digest(entry / DATA, pair.data.sha256)
         known = self.product(pair.manifest.product_id)
-        return self._drop(entry, pair, known) if known else self._archive(entry, pair, now)
+        if known is None:
+            return self._archive(entry, pair, now)
+        if pair.signer == known.signer or not pair.is_authentic:
+            return self._drop(entry, pair, known)
+        return self._contest(entry, pair, known, now)
 
     def _archive(self, entry: Path, pair: Pair, now: float) -> Offer:
         place = product_folder(self._folder, entry.name)
         entry.rename(place)
         self._checkpoint("moved")
+        files.sync_folder(entry.parent)
         product = self._record(place, pair, now)
         self.counters[Disposition.ARCHIVED.value] += 1
         return Offer(Disposition.ARCHIVED, entry.name, product)
@@ -156,7 +154,7 @@ class Archive:
         if (place / DATA).exists():
             (place / DATA).rename(place / received_name(pair.manifest.scheme))
             self._checkpoint("named")
-        for folder in (place, place.parent, self.inbox):
+        for folder in (place, place.parent):
             files.sync_folder(folder)
         self._checkpoint("synced")
         satellite = self._trust.name(pair.signer) if pair.is_authentic else None
@@ -168,18 +166,39 @@ class Archive:
     def _judge_half(self, entry: Path) -> Offer | None:
         """After a crash CFDP may deliver one file again; its product is archived already."""
         known = self.product(bytes.fromhex(entry.name))
-        if known is None:
-            return None
+        if known is not None and self._is_same(entry, known):
+            return self._discard(entry, known)
+        if entry.parent == self.inbox:  # of a version that did not part the inbox by source
+            raise Rejected(Rejection.STRAY, "half of a product, and nobody knows whose")
+        return None
+
+    def _is_same(self, entry: Path, known: Product) -> bool:
         place = product_folder(self._folder, entry.name)
         names = {DATA: received_name(known.scheme), MANIFEST: MANIFEST}
         pairs = [(path, place / names[path.name]) for path in entry.iterdir()]
-        is_same = all(old.is_file() and filecmp.cmp(new, old, shallow=False) for new, old in pairs)
-        return self._discard(entry, known) if is_same else None
+        return all(old.is_file() and filecmp.cmp(new, old, shallow=False) for new, old in pairs)
 
     def _drop(self, entry: Path, pair: Pair, known: Product) -> Offer:
         if pair.data.sha256 != known.sha256:
             raise Rejected(Rejection.CONFLICT, "the product is archived with other data")
         return self._discard(entry, known)
+
+    def _contest(self, entry: Path, pair: Pair, known: Product, now: float) -> Offer | None:
+        """A known satellite's product has an id under which another signer's is archived.
+
+        Whoever got hold of an id must not keep its satellite's product out: what is authentic
+        takes the place of what is not.
+        """
+        revoked = pair.manifest.created_at >= self._trust.revoked_since(pair.signer)
+        if known.authentic or revoked:
+            raise Rejected(Rejection.CONFLICT, "another signer's product is archived by this id")
+        if known.state is State.RECOVERING:
+            return None  # its outcome would be taken for the other's: a later scan goes on
+        rows.forget(self._database, known.id)
+        self._checkpoint("forgotten")
+        usurper = Rejected(Rejection.CONFLICT, "a known satellite's product bears this id")
+        self._reject(product_folder(self._folder, entry.name), usurper, now)
+        return self._archive(entry, pair, now)
 
     def _discard(self, entry: Path, known: Product) -> Offer:
         entry.rename(self._folder / REMOVED / entry.name)
@@ -256,7 +275,10 @@ class Archive:
         product = self._known(product_id)
         rows.set_state(self._database, product_id, State.RECOVERING)
         key = self._trust.keys[product.signer].raw if product.authentic else None
-        return Job(product=product_id.hex(), key=key, revoked=product.revoked)
+        return Job(
+            product=product_id.hex(), key=key, revoked=product.revoked,
+            received_at=product.received_at,
+        )
 
     def end_recovery(self, outcome: Outcome) -> Product:
         """What the worker said; raises ValueError for an unknown product."""

@@ -57,23 +57,28 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
     """A node ready to run; everything it opens is closed by `stack`; raises OccultaError."""
     files.make_folder(config.state_dir, 0o700)
     now = time.time()
+    trust_file = _TrustFile(config)  # before they are read: what is added meanwhile is a change
     archive = Archive(config.archive_dir, _trust(config), now)
     stack.callback(archive.close)
     store = LinkStore(config.state_dir)
     stack.callback(store.close)
     remotes = [satellite.cfdp.remote(satellite.entity) for satellite in config.satellites]
-    incoming = DiskFilestore(config.state_dir / "outgoing", archive.inbox, replace=True)
-    entity = Entity(config.entity, remotes, incoming, durable=True)
+    filestore = DiskFilestore(
+        config.state_dir / "outgoing", archive.inbox, replace=True, by_source=True
+    )
+    entity = Entity(config.entity, remotes, filestore, durable=True)
     entity.load(store.load(), time.monotonic())
     links = {}
     for satellite in config.satellites:
         server = _open_server(satellite, stack)
         channel = _open_channel(config, satellite, server, entity, initialise)
-        links[server] = Uplink(satellite.name, channel, satellite.apids.of_packets())
+        links[server] = Uplink(
+            satellite.name, channel, satellite.apids.of_packets(), patience=_patience(satellite)
+        )
     node = Node(
         archive=archive, worker=_open_worker(config, archive, stack), entity=entity, store=store,
         links=links, console=_open_console(config, stack), commands=command.telecommand,
-        changed_trust=_TrustFile(config).changed,
+        changed_trust=trust_file.changed,
     )
     if config.metrics is not None:
         host, port = config.metrics.host, config.metrics.port
@@ -89,12 +94,14 @@ class _TrustFile:
         self._config = config
         self._seen = self._stamp()
 
-    def _stamp(self) -> int | None:
+    def _stamp(self) -> tuple[int, int] | None:
+        """Time and size: a coarse clock may give two additions one time."""
         path = self._config.revocations
         try:
-            return None if path is None else path.stat().st_mtime_ns
+            found = None if path is None else path.stat()
         except OSError:
             return None
+        return found and (found.st_mtime_ns, found.st_size)
 
     def changed(self) -> Trust | None:
         """Read them again if so; raises OccultaError."""
@@ -128,6 +135,12 @@ def _open_worker(config: GroundConfig, archive: Archive, stack: ExitStack) -> Wo
     worker = Worker(config.archive_dir, config.keys, timeout=_RECOVERY_TIMEOUT)
     stack.callback(worker.close)
     return worker
+
+
+def _patience(satellite: Satellite) -> float:
+    """Far less than what it takes a transaction to end for want of an answer."""
+    cfdp = satellite.cfdp
+    return min(2 * cfdp.ack_interval, 2 * cfdp.nak_interval, cfdp.inactivity / 2)
 
 
 def _open_server(satellite: Satellite, stack: ExitStack) -> Server:

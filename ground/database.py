@@ -1,63 +1,41 @@
-"""SQLite databases of the ground: schema, transactions, damage, errors.
+"""SQLite databases of the ground: schema, transactions, readers, and what is done about damage.
 
-WAL with synchronous=FULL: what was committed is on the disk. Each database has one writer; it says
-nothing that the files beside it do not say too, so a damaged one is set aside and made again.
+A database says nothing that the files beside it do not say too, so a damaged one is set aside and
+made again.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from occulta.errors import OccultaError, Reason
-from occulta.program.files import sync_folder, write_failure
+from occulta.program import database
+from occulta.program.database import ERRORS, Row, find_flaw, made_by, schema_of, version_of
+from occulta.program.files import sync_folder
 
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "cell_size_check = ON")
+__all__ = ["Database", "ReadOnlyDatabase", "Row", "open_database"]
 _SIDE_FILES = ("-wal", "-shm")
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_UNREADABLE = {
-    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
-}
-_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""Text that was damaged in a way which no check finds is no UTF-8."""
-Row = tuple[Any, ...]
 
 
-class Database:
-    """A writer's connection. All methods raise OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
+class Database(database.Database):
+    """A writer's connection."""
 
     def __init__(self, path: Path, schema: str) -> None:
         """Made if it is missing; `schema` is a script that sets `user_version` too."""
-        self._path = path
-        try:
-            self._connection = self._connect(schema)
-        except _ERRORS as error:
-            raise self._failure(error) from None
-        except OSError as error:
-            raise write_failure(error, path) from None
+        super().__init__(path, lambda path: self._connect(path, schema))
 
-    def _connect(self, schema: str) -> sqlite3.Connection:
-        # SQLite gives its other files the mode of this one.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(self._path, isolation_level=None)
+    def _connect(self, path: Path, schema: str) -> sqlite3.Connection:
+        connection = database.make(path, database.PRAGMAS)
         try:
-            for pragma in _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
-            if not _schema_of(connection)[1:]:
+            if not schema_of(connection):
                 connection.executescript(f"BEGIN IMMEDIATE;{schema}COMMIT;")
-        except _ERRORS:
+        except ERRORS:
             connection.close()
             raise
         return connection
-
-    def close(self) -> None:
-        """It is no longer needed."""
-        with suppress(sqlite3.Error):
-            self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -71,50 +49,21 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def change(self, statement: str, *values: Any) -> int:
-        """Change rows; returns how many."""
-        try:
-            return self._connection.execute(statement, values).rowcount
-        except _ERRORS as error:
-            raise self._failure(error) from None
-
-    def rows(self, query: str, *values: Any) -> list[Row]:
-        """All rows of an answer."""
-        try:
-            return self._connection.execute(query, values).fetchall()
-        except _ERRORS as error:
-            raise self._failure(error) from None
-
-    def row(self, query: str, *values: Any) -> Row | None:
-        """The first row of an answer."""
-        return next(iter(self.rows(query, *values)), None)
-
-    def value(self, query: str, *values: Any) -> Any:
-        """The first column of the first row, None if there is no row."""
-        row = self.row(query, *values)
-        return row[0] if row else None
-
-    def _failure(self, error: Exception) -> OccultaError:
-        if _code(error) & 0xFF == sqlite3.SQLITE_FULL:
-            return OccultaError(Reason.DISK_FULL, f"no room to write {self._path.name}")
-        return OccultaError(Reason.OUTPUT_UNWRITABLE, f"cannot write {self._path.name}: {error}")
-
 
 class ReadOnlyDatabase(Database):
     """A reader's connection, be there a writer or not; raises OccultaError(INPUT_UNREADABLE)."""
 
-    def _connect(self, schema: str) -> sqlite3.Connection:
-        if not self._path.is_file():
-            name, folder = self._path.name, self._path.parent
-            raise OccultaError(Reason.INPUT_UNREADABLE, f"there is no {name} in {folder}")
+    def _connect(self, path: Path, schema: str) -> sqlite3.Connection:
+        if not path.is_file():
+            raise OccultaError(
+                Reason.INPUT_UNREADABLE, f"there is no {path.name} in {path.parent}"
+            )
         # By a URI, since a question mark in a plain name would end it.
-        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        uri = f"{path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         try:
-            if _schema_of(connection) != _expected(schema):
-                raise OccultaError(
-                    Reason.INPUT_UNREADABLE, f"{self._path} is of another version"
-                )
+            if (version_of(connection), schema_of(connection)) != made_by(schema):
+                raise OccultaError(Reason.INPUT_UNREADABLE, f"{path} is of another version")
         except BaseException:
             connection.close()
             raise
@@ -145,29 +94,14 @@ def _find_damage(path: Path, schema: str) -> str | None:
         return None
     try:
         with closing(sqlite3.connect(path)) as connection:
-            found = _schema_of(connection)
-            if found[1:] and found != _expected(schema):
+            found = schema_of(connection)
+            if found and (version_of(connection), found) != made_by(schema):
                 return "another version"
-            said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            return None if said == "ok" else str(said).replace("\n", " ")
-    except _ERRORS as error:
-        code = _code(error)
-        if code & 0xFF in _DAMAGE or code in _UNREADABLE or isinstance(error, UnicodeDecodeError):
+            return find_flaw(connection)
+    except ERRORS as error:
+        if database.is_damage(error):
             return str(error)
         raise
-
-
-def _expected(schema: str) -> list[Row]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(schema)
-        return _schema_of(connection)
-
-
-def _schema_of(connection: sqlite3.Connection) -> list[Row]:
-    """The version, then each table and index."""
-    version = connection.execute("PRAGMA user_version").fetchall()
-    objects = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
-    return [*version, *connection.execute(objects).fetchall()]
 
 
 def _set_aside(path: Path) -> str:
@@ -181,7 +115,3 @@ def _set_aside(path: Path) -> str:
             path.with_name(path.name + suffix).rename(path.with_name(name + suffix))
     sync_folder(path.parent)
     return name
-
-
-def _code(error: Exception) -> int:
-    return getattr(error, "sqlite_errorcode", None) or 0

@@ -1,7 +1,8 @@
 """What CFDP delivered, judged: is it a product's two files, and are they what its manifest says?
 
-What is refused is kept in `rejected/<label>-<n>/`: `received`, as it lay in the inbox, and
-`reason.json`.
+Each source has a folder of its own in the inbox, named by its entity id, so that no satellite can
+touch what another one sends. What is refused is kept in `rejected/<label>-<n>/`: `received`, as it
+lay in the inbox, and `reason.json`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -29,10 +30,12 @@ from occulta.link.messages import (
     open_manifest,
 )
 from occulta.program import files
+from occulta.program.filestore import PARTS
 
 REASON, RECEIVED = "reason.json", "received"
 _MAX_SIGNED = MAX_MANIFEST + 256
 _PRODUCT = re.compile(r"[0-9a-f]{32}")
+_SOURCE = re.compile(r"[0-9]{1,20}")
 
 
 class Rejection(StrEnum):
@@ -47,7 +50,7 @@ class Rejection(StrEnum):
     SIZE = "size"
     DIGEST = "digest"
     CONFLICT = "conflict"
-    """The product is archived with other data."""
+    """The product is archived with other data, or as another known satellite's."""
     DAMAGED = "damaged"
     """It was archived, and its files are no longer what they were."""
 
@@ -92,6 +95,28 @@ class Pair:
 def is_product_name(name: str) -> bool:
     """Whether a folder bears a product's id."""
     return _PRODUCT.fullmatch(name) is not None
+
+
+def entry_of(inbox: Path, path: Path) -> Path:
+    """What is judged as a whole when a file was delivered; raises ValueError for a path elsewhere.
+
+    That is what lies in a source's folder, or among the unfinished files; anything
+    else in the inbox is judged by itself.
+    """
+    parts = path.relative_to(inbox).parts
+    depth = 2 if parts[:1] == (PARTS,) or parts and _SOURCE.fullmatch(parts[0]) else 1
+    if len(parts) < depth or ".." in parts:
+        raise ValueError("not a file below the inbox")
+    return inbox.joinpath(*parts[:depth])
+
+
+def entries(inbox: Path) -> Iterator[Path]:
+    """All that is judged as a whole; raises OSError."""
+    for path in sorted(inbox.iterdir()):
+        if not _SOURCE.fullmatch(path.name):
+            yield from () if path.name == PARTS else (path,)
+        elif path.is_dir():
+            yield from sorted(path.iterdir())
 
 
 def is_complete(folder: Path) -> bool:
@@ -167,7 +192,7 @@ class RejectedFolder:
             "reason": error.rejection.value, "detail": error.detail, "name": path.name,
             "time": now,
         }
-        with files.output(place / REASON) as out:
+        with files.output(place / REASON, 0o600) as out:
             out.write((json.dumps(reason) + "\n").encode())
             out.publish()
         path.rename(place / RECEIVED)

@@ -44,12 +44,14 @@ def product_folder(archive: Path, product: str) -> Path:
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is told: the product, and whose signature it must bear to be authentic.
 
-    `key` (Ed25519, 32 bytes) is None unless the manifest is authentic.
+    `key` (Ed25519, 32 bytes) is None unless the manifest is authentic. `received_at` is for the
+    report, in seconds since 1970-01-01 UTC: the one time that no signer can choose.
     """
 
     product: str
     key: bytes | None
     revoked: bool
+    received_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

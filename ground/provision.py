@@ -132,11 +132,13 @@ def _ground(mission: Mission, ground: str) -> Content:
         "relay-curve.pub": encode_curve_public(public_key(mission.relay)),
         "satellite-curve.pub": encode_curve_public(public_key(mission.satellite)),
         "link.keys": encode_link_keys(mission.link),
+        "revocations": b"",
         "ground.yaml": _yaml("configs/ground.yaml", {
             "state_dir": "state",
             "archive_dir": "archive",
             "keys": ["recipient.key"],
             "known_satellites": ["satellite.pub"],
+            "revocations": "revocations",
             "console": "ipc://console.ipc",
             "satellites": [{
                 "entity": 1, "name": "satellite", "bind": ground,
@@ -155,7 +157,7 @@ def _sim(mission: Mission, relay: str, ground: str) -> Content:
         "relay-curve.key": encode_curve_secret(mission.relay),
         "satellite-curve.pub": encode_curve_public(public_key(mission.satellite)),
         "ground-curve.pub": encode_curve_public(public_key(mission.ground)),
-        "link.yaml": _yaml("sim/link/config.py", {
+        "link.yaml": _yaml("configs/link.yaml", {
             "space": {
                 "bind": relay, "secret_key": "relay-curve.key",
                 "clients": [{"name": "satellite", "public_key": "satellite-curve.pub"}],

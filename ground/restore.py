@@ -87,7 +87,10 @@ def _output(path: Path) -> AbstractContextManager[files.OutputFile]:
 
 def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
     """Recover a product; raises nothing for what may be wrong with it."""
-    said: dict[str, Any] = {"product": job.product, "authentic": False, "revoked": job.revoked}
+    said: dict[str, Any] = {
+        "product": job.product, "received_at": job.received_at, "authentic": False,
+        "revoked": job.revoked,
+    }
     folder = product_folder(archive, job.product)
     try:
         with ExitStack() as stack:
@@ -101,6 +104,8 @@ def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
         error = files.write_failure(failure, folder)
     except OccultaError as failure:
         error = failure
+    except MemoryError:
+        error = OccultaError(Reason.OUT_OF_MEMORY, "out of memory")
     return _outcome(said | _failure(error))
 
 

@@ -40,7 +40,8 @@ _COLUMNS = (
     "id, frame_id, scheme, profile, captured_at, created_at, received_at, size, sha256, signer,"
     " satellite, revoked, state, verdict, error, detail, hint"
 )
-_NEXT = "(SELECT coalesce(max(changed), 0) + 1 FROM products)"
+_GIVEN = "(SELECT seq FROM sqlite_sequence WHERE name = 'products')"
+_NEXT = f"(SELECT max(coalesce(max(changed), 0), coalesce({_GIVEN}, 0)) + 1 FROM products)"
 _TOLD = "(satellite IS NOT NULL AND NOT revoked) + 2 * revoked"
 _OWN_FAULTS = "(error BETWEEN 200 AND 299 OR error >= 600)"
 """Errors of this side, which the next start may find mended."""
@@ -120,6 +121,16 @@ def set_state(database: Database, product_id: bytes, state: State) -> None:
     database.change(
         f"UPDATE products SET state = ?, changed = {_NEXT} WHERE id = ?", state.value, product_id
     )
+
+
+def forget(database: Database, product_id: bytes) -> None:
+    """A product whose id is another's. The number of its last change is not given again."""
+    with database.transaction():
+        database.change(
+            "UPDATE sqlite_sequence SET seq = max(seq, (SELECT max(changed) FROM products))"
+            " WHERE name = 'products'"
+        )
+        database.change("DELETE FROM products WHERE id = ?", product_id)
 
 
 def settle(database: Database, product_id: bytes, outcome: Outcome) -> None:

@@ -1,16 +1,19 @@
 """Recovery in a process of its own, so that the link is served meanwhile.
 
-`Worker` is the parent's side: it never waits. The child, `python -m ground.worker`, reads jobs from
+`Worker` is the parent's side. The child, `python -m ground.worker`, reads jobs from
 its standard input and writes outcomes to its standard output, each one line of JSON. A child that
-dies or hangs is killed and replaced, and its job is tried once more.
+dies or hangs is killed and replaced, and its job is tried once more; lost twice it has failed
+(WORKER_LOST), what was received stays, and the next product has its turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -24,18 +27,22 @@ import msgspec
 from ground.outcome import Failure, Outcome
 from ground.product import SETTLED, Job, State
 from ground.restore import restore
-from occulta.errors import Reason
+from occulta.errors import OccultaError, Reason
 
 MAX_LINE = 1 << 20
 """Bytes of an outcome."""
+log = logging.getLogger("occulta.ground")
 _ATTEMPTS = 2
-_LOST = Reason.OUT_OF_MEMORY
-"""What ends a process from outside is nearly always the machine's want of memory."""
+_LAST_MOMENT = 1.0
+"""Seconds between the end of a child's output and its own, at most: they are one exit."""
+_KILLED = "from outside: mostly the system's, for want of memory; the next start tries again"
 _READ = 1 << 16
 
 
 class Worker:
     """A child process that recovers one product at a time. `now` is of any steady clock.
+
+    It never waits for the child's work, and for its end only once that has begun.
 
     `fileno` is readable when `poll` has something to do.
     """
@@ -135,20 +142,34 @@ class Worker:
         child.stdout.close()
         self._gone.append(child)  # reaped later: a child that waits for its disk dies late
 
-    def _lose(self, what: str, now: float) -> None:
+    def _lose(self, what: str, now: float, hint: str | None = None) -> None:
         self.counters["lost"] += 1
+        log.warning("the recovery worker %s", what)
         self._drop_child()
         if self._job is None:
             return
         if self._attempt < _ATTEMPTS:
             self._try(now)
             return
-        hint = "see what the worker wrote to the log; the next start of the node tries again"
-        failure = Failure(_LOST.value, f"the recovery worker {what}", hint)
+        error = OccultaError(Reason.WORKER_LOST, f"the recovery worker {what}", hint)
+        failure = Failure(error.reason.value, error.detail, error.hint)
         self._end(Outcome(
             self._job.product, State.FAILED, False, self._job.revoked,
             f"not verified: {failure.detail}", failure,
         ))
+
+    def _bury(self, child: subprocess.Popen[bytes], now: float) -> None:
+        """It ended its output: say how it ended itself."""
+        status = None
+        with suppress(subprocess.TimeoutExpired):
+            status = child.wait(_LAST_MOMENT)
+        if status is None:
+            self._lose("closed its output", now)
+        elif status >= 0:
+            self._lose(f"ended with status {status}", now)
+        else:
+            hint = _KILLED if status == -signal.SIGKILL else None
+            self._lose(f"was killed by signal {-status}", now, hint)
 
     def _end(self, outcome: Outcome) -> None:
         self.counters[outcome.state.value] += 1
@@ -162,7 +183,7 @@ class Worker:
             line, end, rest = data.partition(b"\n")
             self._line += line
             if not data:
-                self._lose("died", now)
+                self._bury(child, now)
             elif rest or len(self._line) > MAX_LINE or end and not self._take(bytes(self._line)):
                 self._lose("said what it was not asked", now)
             elif end:

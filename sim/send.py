@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, where: Any) -> None:
         "--private", type=Path, nargs="+", metavar="FILE",
         help="send private data: ADDRESS is where the daemon takes that",
     )
-    parser.add_argument("--name", help="the camera's; without a key the daemon knows it by that")
+    parser.add_argument("--name", help="the camera's, as in the daemon's list of clients")
     parser.add_argument("--key", type=Path, metavar="FILE", help="own CURVE secret key")
     parser.add_argument("--server-key", type=Path, metavar="FILE", help="daemon's CURVE public key")
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="between frames")

@@ -17,7 +17,6 @@ from occulta.link.messages import (
     FrameStored,
     ItemRefused,
     ItemStored,
-    Message,
     decode,
     encode,
 )
@@ -27,73 +26,103 @@ DAEMON = "daemon"
 """What the client calls its server."""
 HINT_AFTER = 3.0
 """Seconds without an answer until it is said what may be wrong."""
-_AT_ONCE = 64
+AT_ONCE = 64
+"""Answers taken at a time."""
 _POLL = 200
 """Milliseconds."""
 
 
+class Connection:
+    """Carries what a feeder says to the daemon, and the daemon's answers back."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.is_connected = False
+        self.is_answered = False
+        """Whether the daemon has ever said anything."""
+        self.faults: list[PacketError] = []
+        """What arrived and is no answer; the caller takes them away."""
+        self._unsent: bytes | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a message waits for room in the socket."""
+        return self._unsent is not None and self.is_connected
+
+    def exchange(self, feeder: Feeder[Any], now: float) -> list[Answer]:
+        """Take answers and send what can be sent; what became of offers, once it is certain.
+
+        Raises OSError and OccultaError(INPUT_UNREADABLE), as the feeder does.
+        """
+        received = self.client.receive(AT_ONCE)
+        was, self.is_connected = self.is_connected, bool(self.client.connected())
+        if self.is_connected and not was:
+            self._unsent = None
+            feeder.reconnected(now)
+        for _, data in received:
+            self._receive(feeder, data, now)
+        feeder.handle_timer(now)
+        self._send(feeder, now)
+        return feeder.events()
+
+    def _receive(self, feeder: Feeder[Any], data: bytes, now: float) -> None:
+        self.is_answered = True
+        try:
+            feeder.receive(decode(data, feeder.answers), now)
+        except PacketError as error:
+            self.faults.append(error)
+
+    def _send(self, feeder: Feeder[Any], now: float) -> None:
+        while self.is_connected:
+            if self._unsent is None and (message := feeder.next_message(now)) is not None:
+                self._unsent = encode(message)
+            if self._unsent is None or not self.client.send(DAEMON, self._unsent):
+                return
+            self._unsent = None
+
+
 class Transfer:
-    """A feeder at work on one connection."""
+    """A feeder at work on one connection, until it is done."""
 
     def __init__(self, client: Client, feeder: Feeder[Any], address: str) -> None:
-        self._client = client
+        self._connection = Connection(client)
         self._feeder = feeder
         self._address = address
-        self._unsent: Message | None = None
-        self._was_connected = False
-        self._is_answered = False
         self._explain_at = time.monotonic() + HINT_AFTER
 
     def run(self) -> int:
         """Until everything is stored or refused for good; returns how many were refused."""
         poller = zmq.Poller()
-        for socket, events in self._client.sockets():
+        sockets = self._connection.client.sockets()
+        for socket, events in sockets:
             poller.register(socket, events)
-        packets, _ = self._client.sockets()[0]
+        packets, _ = sockets[0]
         refused = 0
         while not self._feeder.is_done:
-            is_blocked = self._unsent is not None and self._was_connected
+            is_blocked = self._connection.is_blocked
             poller.modify(packets, zmq.POLLIN | (zmq.POLLOUT if is_blocked else 0))
             poller.poll(self._timeout())
-            self._receive()
-            self._transmit()
-            refused += sum(_tell(answer) for answer in self._feeder.events())
+            refused += sum(map(_tell, self._exchange(time.monotonic())))
         return refused
 
     def _timeout(self) -> int:
         """Milliseconds until something is due."""
         due = self._feeder.next_timer()
-        if due is None or not self._was_connected:
+        if due is None or not self._connection.is_connected:
             return _POLL
         return min(_POLL, max(0, int(1000 * (due - time.monotonic())) + 1))
 
-    def _receive(self) -> None:
-        now = time.monotonic()
-        for _, data in self._client.receive(_AT_ONCE):
-            try:
-                self._feeder.receive(decode(data, self._feeder.answers), now)
-            except PacketError as error:
-                print(f"occulta-sim: {error}", file=sys.stderr)
-            self._is_answered = True
-        if not self._is_answered:
+    def _exchange(self, now: float) -> list[Answer]:
+        answers = self._connection.exchange(self._feeder, now)
+        while self._connection.faults:
+            print(f"occulta-sim: {self._connection.faults.pop(0)}", file=sys.stderr)
+        if not self._connection.is_answered:
             self._explain(now)
-
-    def _transmit(self) -> None:
-        now, is_connected = time.monotonic(), bool(self._client.connected())
-        if is_connected and not self._was_connected:
-            self._unsent = None
-            self._feeder.reconnected(now)
-        self._was_connected = is_connected
-        self._feeder.handle_timer(now)
-        while is_connected:
-            self._unsent = self._unsent or self._feeder.next_message(now)
-            if self._unsent is None or not self._client.send(DAEMON, encode(self._unsent)):
-                return
-            self._unsent = None
+        return answers
 
     def _explain(self, now: float) -> None:
         """Say once what keeps everything waiting; raises OccultaError(USAGE)."""
-        if self._client.dropped[Drop.UNKNOWN_PEER]:
+        if self._connection.client.dropped[Drop.UNKNOWN_PEER]:
             raise OccultaError(
                 Reason.USAGE, f"the daemon at {self._address} refuses the key",
                 "its clients must list the key's public half; --server-key is the daemon's own",
@@ -101,7 +130,7 @@ class Transfer:
         if now >= self._explain_at:
             self._explain_at = math.inf
             what = "no answer yet: is the name on its list of clients, the address the right one?"
-            if not self._was_connected:
+            if not self._connection.is_connected:
                 what = "nobody there yet"
             print(f"occulta-sim: {self._address}: {what}", file=sys.stderr, flush=True)
 

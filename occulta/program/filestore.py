@@ -15,7 +15,7 @@ from occulta.errors import OccultaError
 from occulta.link.cfdp.names import is_safe_name
 from occulta.link.cfdp.pdu import TransactionId
 from occulta.link.cfdp.store import FilestoreError
-from occulta.program.files import rename_anew, sync_folder
+from occulta.program.files import make_folder, rename_anew, sync_folder
 
 PARTS = ".incoming"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -58,8 +58,12 @@ class DiskSource:
 class DiskSink:
     """A file being received."""
 
-    def __init__(self, root: Path, part: Path, resume: bool, replace: bool) -> None:
+    def __init__(
+        self, root: Path, folders: tuple[str, ...], part: Path, resume: bool, replace: bool
+    ) -> None:
+        """Its name will be below `folders` in `root`; these are made once there is a file."""
         self._root = root
+        self._folders = folders
         self._part = part
         self._replace = replace
         flags = os.O_RDWR | os.O_NOFOLLOW | (0 if resume else os.O_CREAT | os.O_TRUNC)
@@ -100,7 +104,7 @@ class DiskSink:
             os.ftruncate(self._file, size)
             os.fsync(self._file)
             *folders, last = name.split("/")
-            target = _make_folders(self._root, folders) / last
+            target = _make_folders(self._root, [*self._folders, *folders]) / last
             (os.replace if self._replace else rename_anew)(self._part, target)
         except OSError as error:
             raise failure(error, f"cannot publish {name!r}") from None
@@ -135,16 +139,21 @@ class DiskFilestore:
     """Sends files from below `outgoing`, receives them below `incoming`.
 
     With `replace`, a received file takes the place of an earlier one of its name: for folders where
-    only this store writes, and a file may arrive again after a crash.
+    only this store writes, and a file may arrive again after a crash. With `by_source`, each
+    source's files take their names below a folder that is named by its entity id, in decimal:
+    whatever a name says, it meets no other source's.
     """
 
-    def __init__(self, outgoing: Path, incoming: Path, *, replace: bool = False) -> None:
-        """Raises OSError if the folders cannot be made."""
+    def __init__(
+        self, outgoing: Path, incoming: Path, *, replace: bool = False, by_source: bool = False
+    ) -> None:
+        """Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
         self._replace = replace
+        self._by_source = by_source
         self._outgoing = outgoing
         self._incoming = incoming
         self._parts = incoming / PARTS
-        self._parts.mkdir(0o700, parents=True, exist_ok=True)
+        make_folder(self._parts, 0o700)
 
     def open_source(self, name: str) -> DiskSource:
         """A file below `outgoing`; raises FilestoreError."""
@@ -155,4 +164,5 @@ class DiskFilestore:
     def open_sink(self, transaction: TransactionId, resume: bool) -> DiskSink:
         """A place for a transaction's file; raises FilestoreError."""
         part = self._parts / f"{transaction.source}-{transaction.sequence}.part"
-        return DiskSink(self._incoming, part, resume, self._replace)
+        folders = (str(transaction.source),) if self._by_source else ()
+        return DiskSink(self._incoming, folders, part, resume, self._replace)

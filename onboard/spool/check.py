@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from onboard.spool.database import ERRORS, Row, connect, error_code, failure
+from occulta.program.database import failure, find_flaw, is_damage, made_by, schema_of, version_of
+from onboard.spool.database import ERRORS, Row, connect
 from onboard.spool.items import parse_name
 from onboard.spool.records import (
     MANIFEST,
@@ -26,11 +27,6 @@ from onboard.spool.records import (
 )
 from onboard.spool.schema import SCHEMA, VERSION
 
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_OK}
-"""Python itself raises some errors, without a code: text that is none."""
-_UNREADABLE = {
-    sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS,
-}
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -43,32 +39,21 @@ def find_damage(path: Path) -> str | None:
         with closing(connect(path)) as connection:
             return _find_damage(connection, path.parent)
     except ERRORS as error:
-        if error_code(error) & 0xFF in _DAMAGE or error_code(error) in _UNREADABLE:
+        if is_damage(error):
             return str(error)
-        raise failure(error) from None
+        raise failure(error, path.name) from None
 
 
 def _find_damage(connection: sqlite3.Connection, folder: Path) -> str | None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if version not in (0, VERSION):
         return f"version {version} is unknown"
-    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
-        return str(found).replace("\n", " ")
-    if _schema(connection) != _expected_schema(version):
+    flaw = find_flaw(connection)
+    if flaw is not None:
+        return flaw
+    if schema_of(connection) != (made_by(SCHEMA)[1] if version else []):
         return "the schema differs"
     return _find_disagreement(connection, folder) if version else None
-
-
-def _expected_schema(version: int) -> list[Row]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        if version:
-            connection.executescript(SCHEMA)
-        return _schema(connection)
-
-
-def _schema(connection: sqlite3.Connection) -> list[Row]:
-    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
 
 
 def _find_disagreement(connection: sqlite3.Connection, folder: Path) -> str | None:

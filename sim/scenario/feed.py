@@ -16,13 +16,11 @@ from occulta.link.messages import (
     FrameRefused,
     ItemBegin,
     ItemRefused,
-    decode,
-    encode,
 )
 from sim.feed import Feeder, FrameFeeder, ItemFeeder, Offer
 from sim.scenario.frames import Frame
 from sim.send import CAMERA, PAYLOAD
-from sim.transfer import DAEMON
+from sim.transfer import AT_ONCE, DAEMON, Connection
 
 _CHUNK = 1 << 16
 _PATIENCE = 600.0
@@ -38,9 +36,8 @@ class Source:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._connection = Connection(client)
         self._feeder: Feeder[Any] | None = None
-        self._unsent: bytes | None = None
-        self._was_connected = False
 
     @property
     def is_idle(self) -> bool:
@@ -52,30 +49,19 @@ class Source:
         self._feeder = feeder
 
     def update(self, now: float) -> None:
-        """Take answers and send what can be sent; raises Refused, OccultaError and OSError."""
-        received = self.client.receive(64)
-        if self._feeder is None:
-            return
-        was, self._was_connected = self._was_connected, bool(self.client.connected())
-        if self._was_connected and not was:
-            self._unsent = None
-            self._feeder.reconnected(now)
-        for _, data in received:
-            self._feeder.receive(decode(data, self._feeder.answers), now)
-        self._feeder.handle_timer(now)
-        self._send(self._feeder, now)
-        for event in self._feeder.events():
-            if isinstance(event, FrameRefused | ItemRefused):
-                name = event.frame_id if isinstance(event, FrameRefused) else event.item_id
-                raise Refused(f"{name} was refused: error {event.reason}: {event.detail}")
+        """Take answers and send what can be sent.
 
-    def _send(self, feeder: Feeder[Any], now: float) -> None:
-        while self._was_connected:
-            if self._unsent is None and (message := feeder.next_message(now)) is not None:
-                self._unsent = encode(message)
-            if self._unsent is None or not self.client.send(DAEMON, self._unsent):
-                return
-            self._unsent = None
+        Raises Refused, OccultaError, PacketError and OSError.
+        """
+        if self._feeder is None:
+            self.client.receive(AT_ONCE)
+            return
+        for answer in self._connection.exchange(self._feeder, now):
+            if isinstance(answer, FrameRefused | ItemRefused):
+                name = answer.frame_id if isinstance(answer, FrameRefused) else answer.item_id
+                raise Refused(f"{name} was refused: error {answer.reason}: {answer.detail}")
+        if self._connection.faults:
+            raise self._connection.faults[0]
 
 
 class Feed:
@@ -126,7 +112,7 @@ class Feed:
         return self._camera.is_idle and self._payload.is_idle
 
     def update(self, timeout: float) -> None:
-        """Wait so many seconds for answers; raises Refused, OccultaError and OSError."""
+        """Wait so many seconds for answers; raises as `Source.update`."""
         self._poller.poll(int(1000 * timeout))
         now = time.monotonic()
         self._camera.update(now)
