@@ -37,6 +37,8 @@ from onboard.telemetry import EventId, Reporter
 from onboard.workshop import Workshop
 
 _LINK_QUEUE = 32
+_INTAKE_QUEUE = 4
+"""Messages, each up to a MiB: it is credit that keeps a camera going, not this."""
 _MARGIN = 24
 """Packets from the ground that a crash may cost, so that a save is not needed for each.
 
@@ -158,8 +160,8 @@ def _open_socket(
     secret = None if intake.secret_key is None else read_curve_secret(intake.secret_key)
     try:
         server = Server(
-            _context(stack), intake.bind, intake.allow_list(), Settings(MAX_MESSAGE),
-            secret_key=secret,
+            _context(stack), intake.bind, intake.allow_list(),
+            Settings(MAX_MESSAGE, _INTAKE_QUEUE), secret_key=secret,
         )
     except zmq.ZMQError as error:
         raise OccultaError(

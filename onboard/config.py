@@ -64,6 +64,7 @@ class Rule(Section, frozen=True, kw_only=True):
         pattern=r"\A[A-Za-z0-9._*?!\[\]-]{1,64}\Z",
         description="camera's name, or a pattern of *, ? and [...]",
     )] = "*"
+    """Of its client in the allow-list; `folder` for files of the watched folder."""
     sensitive: bool | None = None
     """What the camera says of the frame; None is either, but for a sensitive frame `sealed` alone.
 
@@ -73,6 +74,8 @@ class Rule(Section, frozen=True, kw_only=True):
     """Labels that the frame must have, with these values."""
     profile: Literal["exact", "paper"] = "exact"
     """Of the scheme `reversible`; the others have none."""
+    fallback: Literal["sealed", "none"] = "sealed"
+    """Of `reversible`: frames that it can never take are sealed whole, or refused for good."""
     priority: Annotated[int, Meta(ge=0, le=255)] = 128
     """0 is the most important and sent first."""
     name: Name | None = None

@@ -13,6 +13,7 @@ from occulta.link import pus
 from occulta.link.cfdp import Entity
 from occulta.link.drops import PacketError
 from occulta.link.endpoint import Client, Endpoint
+from occulta.link.messages import Message
 from occulta.program.channel import Channel
 from occulta.program.files import OutputFile, output
 from occulta.program.loop import LONGEST_POLL, Loop
@@ -31,6 +32,8 @@ SAVE_INTERVAL = 0.05
 """Seconds between two saves of what CFDP remembers: what was not saved is sent or asked again."""
 DRAIN = 10.0
 """Seconds that frames in progress are given to be completed once the daemon is to stop."""
+_WORK = 0.02
+"""Seconds after which the link is served before frames that have ended are marked on."""
 _PACKETS = 64
 """Packets taken at once from one link."""
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -75,6 +78,7 @@ class Daemon:
         for endpoint in self._endpoints():
             self._loop.watch(endpoint)
         self._reporter.event(EventId.STARTED, "the daemon has started")
+        self._warn_of_keys()
         log.info("running, entity %d", self._config.entity)
         busy = True
         while not self._is_over():
@@ -115,6 +119,8 @@ class Daemon:
         self._entity.handle_timer(now)
         self._downlink.update(now, wall)
         self._note_contacts()
+        for channel in self._channels.values():
+            channel.rekey(now)
         busy |= self._downlink.transmit(now) > 0
         self._downlink.on_events(self._entity.events(), now)
         self._reporter.flush(self._reachable())
@@ -127,6 +133,7 @@ class Daemon:
         return busy
 
     def _take_in(self, now: float) -> bool:
+        self._work()
         busy = False
         stopping = self._loop.stopping_since is not None
         for intake in self._sockets:
@@ -135,12 +142,25 @@ class Daemon:
             if not stopping or folder.is_feeding:
                 folder.update(now)
                 busy |= folder.is_feeding
-        for camera, message in self._frames.handle_timer(now):
-            for intake in self._sockets:
-                intake.reply_if_known(camera, message)
+        self._tell(self._frames.handle_timer(now))
         self._items.handle_timer(now)
         self._frames.accepting = not stopping
-        return busy
+        return busy or self._frames.is_working
+
+    def _work(self) -> None:
+        """Go on with frames that have ended, for a moment."""
+        end = time.monotonic() + _WORK
+        while self._frames.is_working:
+            self._tell(self._frames.work())
+            if time.monotonic() >= end:
+                break
+
+    def _tell(self, told: list[tuple[str, Message]]) -> None:
+        intakes: list[SocketIntake | FolderIntake] = [*self._sockets, *self._folders]
+        for intake in intakes:
+            if intake.machine is self._frames:
+                for camera, message in told:
+                    intake.reply_if_known(camera, message)
 
     def _receive(self, now: float) -> bool:
         busy = False
@@ -166,13 +186,28 @@ class Daemon:
             contact = self._downlink.has_contact(number)
             if contact is not self._contact[number]:
                 self._contact[number] = contact
+                if contact:
+                    self._channels[number].begin_contact()
                 event = EventId.CONTACT_BEGUN if contact else EventId.CONTACT_ENDED
                 self._reporter.event(event, f"destination {number}", number)
+
+    def _warn_of_keys(self) -> None:
+        """A first start needs link keys, a later one none; every generation grows from them."""
+        for destination in self._config.destinations:
+            path = destination.link_keys
+            if os.path.exists(path):  # unlike Path's, it raises nothing
+                line = ("whoever captures the satellite can open recorded traffic from it: "
+                        f"remove {path}")
+                log.warning("%s", line)
+                self._reporter.event(EventId.KEYS_LEFT, line, destination.entity)
 
     def _report(self) -> None:
         for line in self._spool.take_notices():
             log.warning("spool: %s", line)
             self._reporter.event(EventId.SPOOL_NOTICE, line)
+        for line in self._frames.take_notices():
+            log.warning("frame %s", line)
+            self._reporter.event(EventId.FRAME_FALLBACK, line)
         for structure in (pus.ONBOARD, pus.LINK_DROPS):
             report = self._housekeeping(structure.structure_id)
             self._reporter.housekeeping(report, self._reachable())
@@ -189,6 +224,7 @@ class Daemon:
             "frames_in": frames["frames_in"],
             "frames_protected": frames["frames_protected"],
             "frames_discarded": frames["frames_discarded"],
+            "frames_fallback": frames["frames_fallback"],
             "blocks": self._workshop.counters["blocks"],
             "hidden_bytes": self._workshop.counters["hidden_bytes"],
             "private_waiting_bytes": counts.private_bytes,

@@ -6,15 +6,16 @@ A pure machine between the sockets (intake.py) and the spool: messages in, messa
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from occulta.errors import OccultaError, Reason
 from occulta.link.messages import (
     MAX_SIZE,
     Credit,
+    FrameAbort,
     FrameBegin,
     FrameChunk,
     FrameEnd,
@@ -23,9 +24,10 @@ from occulta.link.messages import (
     FromCamera,
     Message,
 )
-from onboard.pipeline import Stream
+from onboard.attempts import Attempt, Attempts, Way, blames_frame, other_way
+from onboard.pipeline import Stream, finish_in_pieces
 
-_REFUSALS_REMEMBERED = 1_024
+_MAX_NOTICES = 100
 _MAX_FRAME = MAX_SIZE // 2
 """A scheme may add to it, and a product has `MAX_SIZE` bytes at most."""
 
@@ -36,7 +38,7 @@ class FrameStore(Protocol):
     def known_frame(self, frame_id: str) -> bytes | None:
         """The product that this frame became, if it did."""
 
-    def begin(self, frame: FrameBegin, with_payload: bool) -> Job:
+    def begin(self, frame: FrameBegin, way: Way) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
 
     def commit(self, job: Job) -> None:
@@ -54,14 +56,31 @@ class Job:
     discard: Callable[[], object]
     context: Any = None
     """The store's own."""
+    has_private: bool = False
+    """Whether it takes private data along."""
+    has_fallback: bool = False
+    """Whether it may be sealed whole if its scheme cannot take it."""
+    is_fallback: bool = False
+    """Whether that is what is done with it."""
+    attempt: Attempt = Attempt()
     position: int = 0
     credit: int = 0
     heard: float = 0.0
     digest: Any = field(default_factory=hashlib.sha256)
 
 
+class _Ending(NamedTuple):
+    """A frame whose bytes are all there, and what is left to do with them."""
+
+    job: Job
+    pieces: Iterator[bytes]
+
+
 class Frames:
-    """Frames of all cameras. `camera` is the name that a peer's key has."""
+    """Frames of all cameras. `camera` is the name that a peer's key has.
+
+    The end of a frame is not answered by `receive`: call `work` until `is_working` is false.
+    """
 
     def __init__(
         self, store: FrameStore, *, window: int, timeout: float, most_open: int
@@ -75,20 +94,36 @@ class Frames:
         self._timeout = timeout
         self._most_open = most_open
         self._jobs: dict[str, Job] = {}
-        self._without_payload: dict[str, None] = {}
+        self._ending: dict[tuple[str, str], _Ending] = {}
+        """By camera and frame id: a camera may begin its next frame meanwhile."""
+        self._attempts = Attempts()
+        self._notices: deque[str] = deque(maxlen=_MAX_NOTICES)
         self._refused: dict[str, FrameRefused] = {}
         """The last refusal of each camera."""
 
     @property
     def open_frames(self) -> int:
         """Frames in progress."""
-        return len(self._jobs)
+        return len(self._jobs) + len(self._ending)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether `work` has something to do."""
+        return bool(self._ending)
+
+    def take_notices(self) -> list[str]:
+        """Frames that were sealed whole instead, since the last call: a line each."""
+        notices = list(self._notices)
+        self._notices.clear()
+        return notices
 
     def receive(self, camera: str, message: FromCamera, now: float) -> Sequence[Message]:
         """Take a message; return what to answer."""
         try:
             if isinstance(message, FrameBegin):
                 return self._begin(camera, message, now)
+            if (camera, message.frame_id) in self._ending:
+                return self._meanwhile(camera, message)
             job = self._jobs.get(camera)
             if job is None or job.frame.frame_id != message.frame_id:
                 return self._stray(camera, message)
@@ -97,10 +132,27 @@ class Frames:
                 return self._chunk(job, message)
             if isinstance(message, FrameEnd):
                 return self._end(camera, job, message)
-            self._discard(camera)
+            self._discard(camera, message.frame_id)
             return []
         except OccultaError as error:
-            return self._refuse(camera, message.frame_id, error)
+            return [self._refuse(camera, message.frame_id, error)]
+
+    def work(self) -> list[tuple[str, Message]]:
+        """Go on with the frame that ended first, by a piece; what to tell its camera."""
+        if not self._ending:
+            return []
+        (camera, frame_id), (job, pieces) = next(iter(self._ending.items()))
+        try:
+            piece = next(pieces, None)
+            if piece is not None:
+                job.write(piece)
+                return []
+            self._store.commit(job)
+        except OccultaError as error:
+            return [(camera, self._refuse(camera, frame_id, error))]
+        del self._ending[camera, frame_id]
+        self._note_stored(camera, job)
+        return [(camera, FrameStored(frame_id, job.product_id))]
 
     def next_timer(self) -> float | None:
         """When the first camera has been silent for too long."""
@@ -113,25 +165,30 @@ class Frames:
 
     def abandon(self) -> None:
         """The daemon ends: frames in progress are offered again by their cameras."""
-        for camera in list(self._jobs):
-            self._discard(camera)
+        for camera, job in list(self._jobs.items()):
+            self._discard(camera, job.frame.frame_id)
+        for camera, frame_id in list(self._ending):
+            self._discard(camera, frame_id)
 
     def _begin(self, camera: str, frame: FrameBegin, now: float) -> Sequence[Message]:
         if camera in self._jobs:  # a camera that has started anew
-            self._discard(camera)
+            self._discard(camera, self._jobs[camera].frame.frame_id)
         self._refused.pop(camera, None)
+        if (camera, frame.frame_id) in self._ending:  # it will be answered
+            return []
         product = self._store.known_frame(frame.frame_id)
         if product is not None:
             self.counters["frames_again"] += 1
             return [FrameStored(frame.frame_id, product)]
-        if len(self._jobs) >= self._most_open or not self.accepting:
+        if self.open_frames >= self._most_open or not self.accepting:
             detail = "too many frames are in progress"
             if not self.accepting:
                 detail = "the daemon is stopping"
             return [FrameRefused(frame.frame_id, Reason.SPOOL_FULL, detail, True)]
         self.counters["frames_in"] += 1
-        job = self._store.begin(frame, frame.frame_id not in self._without_payload)
-        job.heard = now
+        attempt = self._attempts.next(camera, frame.frame_id)
+        job = self._store.begin(frame, attempt.way)
+        job.attempt, job.heard = attempt, now
         self._jobs[camera] = job
         return [self._grant(job)]
 
@@ -158,29 +215,35 @@ class Frames:
         if job.frame.size not in (None, job.position):
             detail = f"{job.position} bytes of the {job.frame.size} announced"
             raise OccultaError(Reason.BAD_INTAKE, detail)
-        job.write(job.stream.finish())
-        self._store.commit(job)
         del self._jobs[camera]
-        self._without_payload.pop(end.frame_id, None)
-        self.counters["frames_protected"] += 1
-        return [FrameStored(end.frame_id, job.product_id)]
+        self._ending[camera, end.frame_id] = _Ending(job, finish_in_pieces(job.stream))
+        return []
 
-    def _refuse(self, camera: str, frame_id: str, error: OccultaError) -> Sequence[Message]:
-        """With `retry` where the frame itself is not to blame."""
-        does_not_fit = error.reason.exit_code == Reason.DOES_NOT_FIT.exit_code
-        if does_not_fit and error.reason is not Reason.SPOOL_FULL:
-            again = frame_id not in self._without_payload
-            self._without_payload[frame_id] = None
-            while len(self._without_payload) > _REFUSALS_REMEMBERED:
-                del self._without_payload[next(iter(self._without_payload))]
-        else:
-            again = error.reason.exit_code != Reason.NOT_JPEG.exit_code
-            again = again or error.reason is Reason.BAD_INTAKE
-        if camera in self._jobs:
-            self._discard(camera)
-        refused = FrameRefused(frame_id, error.reason.value, error.detail[:200], again)
+    def _meanwhile(self, camera: str, message: FromCamera) -> Sequence[Message]:
+        """A frame that has ended can still be given up; nothing else changes it."""
+        if isinstance(message, FrameAbort):
+            self._discard(camera, message.frame_id)
+        return []
+
+    def _note_stored(self, camera: str, job: Job) -> None:
+        frame_id = job.frame.frame_id
+        self._attempts.forget(camera, frame_id)
+        self.counters["frames_protected"] += 1
+        if job.is_fallback:
+            self.counters["frames_fallback"] += 1
+            self._notices.append(f"{frame_id} was sealed whole: {job.attempt.why}")
+
+    def _refuse(self, camera: str, frame_id: str, error: OccultaError) -> FrameRefused:
+        """With `retry` where the frame is not to blame, and where it goes another way then."""
+        reason, again = error.reason, not blames_frame(error.reason)
+        job = self._discard(camera, frame_id)
+        way = None if job is None else other_way(reason, job.has_private, job.has_fallback)
+        if way is not None:
+            again = True
+            self._attempts.remember(camera, frame_id, Attempt(way, str(error)))
+        refused = FrameRefused(frame_id, reason.value, error.detail[:200], again)
         self._refused[camera] = refused
-        return [refused]
+        return refused
 
     def _stray(self, camera: str, message: FromCamera) -> Sequence[Message]:
         """Of a frame that was refused or has timed out: what is left of it changes nothing."""
@@ -197,9 +260,18 @@ class Frames:
 
     def _lost(self, camera: str) -> FrameRefused:
         frame_id = self._jobs[camera].frame.frame_id
-        self._discard(camera)
+        self._discard(camera, frame_id)
         return FrameRefused(frame_id, Reason.BAD_INTAKE, "the camera was silent", True)
 
-    def _discard(self, camera: str) -> None:
-        self._jobs.pop(camera).discard()
+    def _discard(self, camera: str, frame_id: str) -> Job | None:
+        """The frame, if it was in progress."""
+        job = self._jobs.get(camera)
+        if job is not None and job.frame.frame_id == frame_id:
+            del self._jobs[camera]
+        elif (camera, frame_id) in self._ending:
+            job = self._ending.pop((camera, frame_id)).job
+        else:
+            return None
+        job.discard()
         self.counters["frames_discarded"] += 1
+        return job

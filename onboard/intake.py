@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
+from occulta.errors import Reason
 from occulta.link.drops import DropCounts, PacketError
 from occulta.link.endpoint import Server
 from occulta.link.messages import (
@@ -58,8 +59,8 @@ class SocketIntake:
 
     def __init__(self, server: Server, machine: Machine, kind: UnionType) -> None:
         self.server = server
+        self.machine = machine
         self.drops = DropCounts()
-        self._machine = machine
         self._kind = kind
         self._replies: deque[tuple[str, bytes]] = deque(maxlen=_MAX_REPLIES)
 
@@ -73,10 +74,17 @@ class SocketIntake:
             except PacketError as error:
                 self.drops[error.drop] += 1
                 continue
-            for reply in self._machine.receive(peer, message, now):
+            for reply in self._receive(peer, message, now):
                 self.reply(peer, reply)
         self._flush()
         return len(received) == _MESSAGES
+
+    def _receive(self, peer: str, message: Message, now: float) -> Sequence[Message]:
+        """Rules go by the camera's name, so it has to be the one that its key or the list gives."""
+        if isinstance(message, FrameBegin) and message.camera != peer:
+            detail = f"camera {message.camera} is {peer} by the list of clients"
+            return [FrameRefused(message.frame_id, Reason.BAD_INTAKE, detail, False)]
+        return self.machine.receive(peer, message, now)
 
     def reply(self, peer: str, message: Message) -> None:
         """Answer a peer as soon as its queue has room."""
@@ -145,8 +153,8 @@ class FolderIntake:
         Raises OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        self.machine = machine
         self._folder = folder
-        self._machine = machine
         self._words = words
         self._interval = interval
         self._chunk = chunk
@@ -154,6 +162,7 @@ class FolderIntake:
         self._next_look = 0.0
         self._feeding: Iterator[None] | None = None
         self._later: dict[str, _Later] = {}
+        self._told: list[Message] = []
 
     @property
     def is_feeding(self) -> bool:
@@ -175,6 +184,11 @@ class FolderIntake:
                 self._feeding = self._feed(path)
         if self._feeding is not None and next(self._feeding, _ENDED) is _ENDED:
             self._feeding = None
+
+    def reply_if_known(self, peer: str, message: Message) -> None:
+        """What becomes of a file that was read, where the machine did not say so at once."""
+        if peer == _PEER:
+            self._told.append(message)
 
     def _oldest(self) -> Path | None:
         """Of the files that are not to be tried again only later."""
@@ -215,16 +229,20 @@ class FolderIntake:
         found = os.fstat(stream.fileno())
         facts = os.fsencode(name) + f"|{found.st_mtime_ns}|{found.st_size}".encode()
         key = "folder-" + hashlib.sha256(facts).hexdigest()[:40]
-        answers = self._machine.receive(_PEER, self._words.begin(key, name, found), self._now)
+        answers = self.machine.receive(_PEER, self._words.begin(key, name, found), self._now)
         digest, size = hashlib.sha256(), 0
         while not self._is_over(answers) and (data := stream.read(self._chunk)):
             yield
-            answers = self._machine.receive(_PEER, self._words.chunk(key, size, data), self._now)
+            answers = self.machine.receive(_PEER, self._words.chunk(key, size, data), self._now)
             digest.update(data)
             size += len(data)
         if not self._is_over(answers):
             end = self._words.end(key, size, digest.digest())
-            answers = self._machine.receive(_PEER, end, self._now)
+            self._told.clear()
+            answers = self.machine.receive(_PEER, end, self._now)
+            while not self._is_over(answers):
+                yield
+                answers = self._told
         return answers
 
     def _is_over(self, answers: Sequence[Message]) -> bool:

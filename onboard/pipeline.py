@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +73,17 @@ def open_stream(
     sealer = crypto.Sealer.create(context, keys.recipients, keys.signing, size)
     source = SealedSource(sealer, io.BytesIO(payload).read, len(payload), _EFFORT)
     return open_marker(PROFILES[profile], source)
+
+
+def finish_in_pieces(stream: Stream) -> Iterator[bytes]:
+    """The rest of a frame that has ended, each piece after a bounded time; raises OccultaError.
+
+    What was yielded counts only if the end is reached without an error.
+    """
+    if isinstance(stream, Marker):
+        yield from stream.finish_in_pieces()
+    else:
+        yield stream.finish()
 
 
 def counts(stream: Stream) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+import msgspec
+
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.link.messages import (
@@ -19,6 +21,7 @@ from occulta.link.messages import (
 )
 from occulta.schemes import sealed
 from occulta.schemes.records import OVERHEAD, Record, encode_records
+from onboard.attempts import Way
 from onboard.config import Rule
 from onboard.frames import Job
 from onboard.items import ItemJob
@@ -71,12 +74,16 @@ class Workshop:
         """The product that this frame became, if it did."""
         return self._spool.products.known_frame(frame_id)
 
-    def begin(self, frame: FrameBegin, with_payload: bool) -> Job:
+    def begin(self, frame: FrameBegin, way: Way) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
         rule = next(rule for rule in self.rules if matches(rule, frame))
+        has_fallback = rule.scheme == REVERSIBLE and rule.fallback == SEALED
+        is_fallback = has_fallback and way is Way.FALLBACK
+        if is_fallback:
+            rule = msgspec.structs.replace(rule, scheme=SEALED)
         file = self._spool.products.begin(frame.size, rule.priority)
         try:
-            carries = with_payload and rule.scheme == REVERSIBLE
+            carries = way is Way.AS_RULED and rule.scheme == REVERSIBLE
             pieces = self._pieces(file, frame, rule) if carries else []
             payload = encode_records(
                 Record(piece.item_key, piece.offset, piece.item_size, piece.data)
@@ -88,7 +95,11 @@ class Workshop:
             file.discard()
             raise
         context = _FrameContext(rule, file, [piece.part for piece in pieces])
-        return Job(frame, product_id, stream, file.write, file.discard, context)
+        return Job(
+            frame, product_id, stream, file.write, file.discard, context,
+            has_private=bool(pieces), has_fallback=has_fallback and not is_fallback,
+            is_fallback=is_fallback,
+        )
 
     def _pieces(self, file: ProductFile, frame: FrameBegin, rule: Rule) -> list[Piece]:
         share = min(self._share, _PAPER_SHARE) if rule.profile == "paper" else self._share

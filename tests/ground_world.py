@@ -79,11 +79,12 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "archive"
-        self.inbox = self.folder / "inbox"
+        self.inbox = self.folder / "inbox/1"
         self.keys = root / "keys"
         self.keys.mkdir()
         self.trust = TRUST
         self.archive = self.open()
+        self.inbox.mkdir()
 
     def open(self, **options: Any) -> Archive:
         """Open the archive anew."""

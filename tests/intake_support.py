@@ -21,6 +21,7 @@ from occulta.link.messages import (
     FrameEnd,
     FrameRefused,
     FrameStored,
+    FromCamera,
     ItemBegin,
     ItemChunk,
     ItemEnd,
@@ -48,6 +49,7 @@ EXAMPLES = settings(deadline=None, derandomize=True, database=None)
 PLAIN = Rule(name="plain", scheme="plain", sensitive=False)
 SEALED = Rule(name="sealed", scheme="sealed")
 EXACT = Rule(name="exact", scheme="reversible", profile="exact")
+STRICT = Rule(name="strict", scheme="reversible", fallback="none")
 PAPER = Rule(name="paper", scheme="reversible", profile="paper")
 
 
@@ -140,6 +142,14 @@ def end(data: bytes, frame_id: str = "frame-1") -> FrameEnd:
     return FrameEnd(frame_id, len(data), hashlib.sha256(data).digest())
 
 
+def tell(frames: Frames, peer: str, message: FromCamera, now: float = 0.0) -> list[Message]:
+    """What a camera is answered once everything that there is to do is done."""
+    answers = list(frames.receive(peer, message, now))
+    while frames.is_working:
+        answers += [answer for told, answer in frames.work() if told == peer]
+    return answers
+
+
 def offer(
     frames: Frames, frame: FrameBegin, data: bytes, peer: str = CAMERA, now: float = 0.0,
     chunk: int = 20_000,
@@ -160,7 +170,7 @@ def offer(
         assert piece, "the credit ran out"
         answers = frames.receive(peer, FrameChunk(frame.frame_id, position, piece), now)
         position += len(piece)
-    (answer,) = frames.receive(peer, end(data, frame.frame_id), now)
+    (answer,) = tell(frames, peer, end(data, frame.frame_id), now)
     return answer
 
 

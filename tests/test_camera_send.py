@@ -23,7 +23,7 @@ from sim.__main__ import main
 from sim.camera import photograph
 from tests import jpegs
 from tests.cli import ROOT, environment
-from tests.intake_support import EXACT, PLAIN, Onboard, open_sealed, recovered
+from tests.intake_support import EXACT, PLAIN, STRICT, Onboard, open_sealed, recovered
 from tests.support import private_bytes
 
 PATIENCE = 40.0
@@ -72,7 +72,10 @@ class World:
         limit = time.monotonic() + PATIENCE
         while not until():
             assert time.monotonic() < limit, "nothing happened"
+            told = self.onboard.frames.work()
             for intake in self.intakes:
+                for camera, message in told:
+                    intake.reply_if_known(camera, message)
                 intake.update(time.monotonic())
             time.sleep(0.002)  # other processes send
 
@@ -125,7 +128,7 @@ def test_synthetic_frames_over_tcp(tmp_path: Path, stack: ExitStack) -> None:
         (tmp_path / f"{name}.key").chmod(0o600)
     (tmp_path / "daemon.pub").write_bytes(encode_curve_public(public_key(SERVER)))
     world = World(tmp_path, stack, EXACT)
-    address = world.listen("tcp://127.0.0.1:*", {public_key(ALICE): "eye"}, key=SERVER)
+    address = world.listen("tcp://127.0.0.1:*", {public_key(ALICE): "eye-1"}, key=SERVER)
     keys = ["--server-key", tmp_path / "daemon.pub", "--key"]
     shown = ["--synthetic", 2, "--megapixels", 0.01, "--seed", 5, "--sensitive"]
     status, out, errors = world.send(
@@ -164,7 +167,7 @@ def test_private_files(tmp_path: Path, stack: ExitStack) -> None:
 
 
 def test_what_is_refused_for_good(tmp_path: Path, stack: ExitStack) -> None:
-    world = World(tmp_path, stack, EXACT)
+    world = World(tmp_path, stack, STRICT)
     frames = world.pictures(a=b"no picture", b=FRAME, c=FRAME[:1000])
     status, out, errors = world.send("--connect", world.cameras(), "--frames", frames)
     assert status == 3

@@ -14,9 +14,13 @@ from occulta.program.config import load
 from occulta.program.sections import Apids
 from occulta.program.typed import Section, describe
 from onboard.config import OnboardConfig
+from sim.link.config import Relay, schedule
+from sim.link.config import load as load_relay
 from tests.cli import ROOT
 
-KINDS: dict[str, type[Section]] = {"onboard": OnboardConfig, "ground": GroundConfig}
+KINDS: dict[str, type[Section]] = {
+    "onboard": OnboardConfig, "ground": GroundConfig, "link": Relay,
+}
 EXAMPLES = {name: ROOT / "configs" / f"{name}.yaml" for name in KINDS}
 programs = pytest.mark.parametrize("program", KINDS)
 
@@ -84,3 +88,13 @@ def test_the_examples_meet() -> None:
     assert (satellite.entity, satellite.apids) == (node.entity, node.apids)
     assert (destination.entity, destination.cfdp) == (2, node.cfdp)
     assert satellite.apids == Apids()
+
+
+def test_the_relay_stands_between_them() -> None:
+    relay, link = load_relay(EXAMPLES["link"])
+    satellite = load(EXAMPLES["onboard"], OnboardConfig)
+    node = load(EXAMPLES["ground"], GroundConfig).satellites[0]
+    assert relay.space.bind == satellite.destinations[0].address
+    assert relay.nodes[0].address == node.bind
+    assert {client.name for client in node.clients} == {"relay"}
+    assert schedule(relay, link).elevation is not None

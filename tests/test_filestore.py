@@ -73,6 +73,16 @@ def test_a_file_that_arrives_again_may_replace_itself(tmp_path: Path) -> None:
     assert (tmp_path / "in/name").read_bytes() == b"again"
 
 
+def test_the_files_of_each_source_lie_apart(tmp_path: Path) -> None:
+    store = DiskFilestore(tmp_path, tmp_path / "in", replace=True, by_source=True)
+    for source in (1, 3):
+        store.open_sink(TransactionId(source, 7), False).write(0, str(source).encode())
+    for source in (1, 3):
+        store.open_sink(TransactionId(source, 7), True).commit("a/name", 1)
+    assert visible(tmp_path / "in") == ["1/a/name", "3/a/name"]
+    assert (tmp_path / "in/1/a/name").read_bytes() == b"1"
+
+
 def test_nothing_is_published_among_the_parts(tmp_path: Path) -> None:
     store = DiskFilestore(tmp_path, tmp_path / "in", replace=True)
     other = store.open_sink(TransactionId(1, 8), False)

@@ -35,6 +35,7 @@ from tests.intake_support import (
     GROUND,
     OTHER_CAMERA,
     PLAIN,
+    STRICT,
     WINDOW,
     Onboard,
     begin,
@@ -44,6 +45,7 @@ from tests.intake_support import (
     recovered,
     refused,
     store,
+    tell,
 )
 from tests.support import private_bytes
 
@@ -140,7 +142,7 @@ def test_less_than_announced(onboard: Onboard) -> None:
 def test_wrong_size_or_digest_at_the_end(onboard: Onboard, wrong: FrameEnd) -> None:
     onboard.frames.receive(CAMERA, begin(), 0)
     onboard.frames.receive(CAMERA, chunk(DATA[:1000]), 0)
-    assert refused(onboard.frames.receive(CAMERA, wrong, 0)) == RETRY
+    assert refused(tell(onboard.frames, CAMERA, wrong, 0)) == RETRY
     assert onboard.spool.counts().products == 0
     assert onboard.unfinished() == []
     assert stored_data(onboard, store(onboard.frames, DATA)) == DATA
@@ -156,7 +158,7 @@ def test_however_it_is_cut(onboard: Onboard, cuts: list[int], size_known: bool) 
         for at in range(a, b, WINDOW // 2):
             piece = DATA[at : min(at + WINDOW // 2, b)]
             assert not refusals(frames.receive(CAMERA, chunk(piece, at, frame_id), 0))
-    (answer,) = frames.receive(CAMERA, end(DATA, frame_id), 0)
+    (answer,) = tell(frames, CAMERA, end(DATA, frame_id), 0)
     assert isinstance(answer, FrameStored)
     assert stored_data(onboard, answer.product_id) == DATA
 
@@ -187,7 +189,7 @@ def test_a_camera_that_dies(onboard: Onboard) -> None:
     assert onboard.unfinished() == []
     # What it still sends changes nothing; it is told to begin again.
     assert frames.receive(CAMERA, chunk(DATA[1000:2000], 1000), 31) == []
-    assert refused(frames.receive(CAMERA, end(DATA), 31)) == RETRY
+    assert refused(tell(frames, CAMERA, end(DATA), 31)) == RETRY
     assert stored_data(onboard, store(frames, DATA)) == DATA
 
 
@@ -220,13 +222,13 @@ def test_a_frame_offered_again_is_the_same_product(onboard: Onboard) -> None:
     product = store(onboard.frames, DATA)
     again = FrameStored("frame-1", product)
     assert onboard.frames.receive(CAMERA, begin(size=7), 0) == [again]
-    assert onboard.frames.receive(OTHER_CAMERA, end(DATA), 0) == [again]
+    assert tell(onboard.frames, OTHER_CAMERA, end(DATA), 0) == [again]
     onboard.restart()
     assert onboard.frames.receive(OTHER_CAMERA, begin(), 0) == [again]
     onboard.spool.products.cancel(product)
     assert onboard.frames.receive(CAMERA, begin(), 0) == [again]
     onboard.restart()
-    assert onboard.frames.receive(CAMERA, end(DATA), 0) == [again]
+    assert tell(onboard.frames, CAMERA, end(DATA), 0) == [again]
     assert onboard.frames.counters["frames_in"] == 0
     assert onboard.frames.open_frames == 0
 
@@ -243,9 +245,9 @@ def test_one_frame_from_two_cameras_is_one_product(onboard: Onboard) -> None:
     for peer in (CAMERA, OTHER_CAMERA):
         frames.receive(peer, begin(), 0)
         frames.receive(peer, chunk(data), 0)
-    first = frames.receive(CAMERA, end(data), 0)
+    first = tell(frames, CAMERA, end(data), 0)
     assert isinstance(first[0], FrameStored)
-    assert frames.receive(OTHER_CAMERA, end(data), 0) == first
+    assert tell(frames, OTHER_CAMERA, end(data), 0) == first
     assert onboard.spool.counts().products == 1
     assert onboard.unfinished() == []
 
@@ -257,8 +259,8 @@ def test_two_cameras_do_not_mix(onboard: Onboard) -> None:
     for at in range(0, len(DATA), 10_000):
         frames.receive(CAMERA, chunk(DATA[at : at + 10_000], at, "a"), 0)
         frames.receive(OTHER_CAMERA, chunk(other[at : at + 10_000], at, "b"), 0)
-    (b,) = frames.receive(OTHER_CAMERA, end(other, "b"), 0)
-    (a,) = frames.receive(CAMERA, end(DATA, "a"), 0)
+    (b,) = tell(frames, OTHER_CAMERA, end(other, "b"), 0)
+    (a,) = tell(frames, CAMERA, end(DATA, "a"), 0)
     assert isinstance(a, FrameStored) and isinstance(b, FrameStored)
     assert stored_data(onboard, a.product_id) == DATA
     assert stored_data(onboard, b.product_id) == other
@@ -290,25 +292,25 @@ def test_no_frame_begins_while_the_daemon_stops(onboard: Onboard) -> None:
     )
     assert frames.receive(OTHER_CAMERA, begin("known"), 0) == [FrameStored("known", known)]
     frames.receive(CAMERA, chunk(DATA[:1000]), 0)
-    (answer,) = frames.receive(CAMERA, end(DATA[:1000]), 0)
+    (answer,) = tell(frames, CAMERA, end(DATA[:1000]), 0)
     assert isinstance(answer, FrameStored)
 
 
-def test_what_is_no_jpeg_is_refused_for_good(tmp_path: Path) -> None:
-    with Onboard(tmp_path, EXACT) as onboard:
+def test_what_is_no_jpeg_is_refused_for_good_without_a_fallback(tmp_path: Path) -> None:
+    with Onboard(tmp_path, STRICT) as onboard:
         final = (Reason.NOT_JPEG, False)
         answer = offer(onboard.frames, begin(size=len(DATA)), DATA)
         assert refused(answer) == final
         # The end that was on its way already is answered as the frame was.
-        assert onboard.frames.receive(CAMERA, end(DATA), 0) == [answer]
-        assert refused(onboard.frames.receive(OTHER_CAMERA, end(DATA), 0)) == RETRY
+        assert tell(onboard.frames, CAMERA, end(DATA), 0) == [answer]
+        assert refused(tell(onboard.frames, OTHER_CAMERA, end(DATA), 0)) == RETRY
         assert refused(offer(onboard.frames, begin(size=len(DATA)), DATA)) == final
         assert onboard.unfinished() == []
         assert onboard.frames.counters["frames_discarded"] == 2
         # What is said of an attempt does not outlast the next one.
         onboard.frames.receive(CAMERA, begin(), 0)
         onboard.frames.abandon()
-        assert refused(onboard.frames.receive(CAMERA, end(DATA), 0)) == RETRY
+        assert refused(tell(onboard.frames, CAMERA, end(DATA), 0)) == RETRY
 
 
 def test_an_empty_frame_is_refused_for_good(tmp_path: Path) -> None:
@@ -330,11 +332,13 @@ def test_what_does_not_fit_comes_again_without_private_data(tmp_path: Path) -> N
         assert refused(offer(onboard.frames, begin("f2"), picture), "f2") == does_not_fit
 
 
-def test_what_carries_nothing_at_all_is_refused_the_second_time(tmp_path: Path) -> None:
+def test_what_carries_nothing_at_all_is_refused_for_good_without_a_fallback(
+    tmp_path: Path,
+) -> None:
     picture = jpegs.encode(1, 16, 16)
-    with Onboard(tmp_path, EXACT) as onboard:
-        answers = [refused(offer(onboard.frames, begin(size=len(picture)), picture))
-                   for _ in range(3)]
+    with Onboard(tmp_path, STRICT) as onboard:
+        queue(onboard.items, private_bytes(100))
+        answers = [refused(offer(onboard.frames, begin(), picture)) for _ in range(3)]
         assert answers == [(Reason.DOES_NOT_FIT, again) for again in (True, False, False)]
 
 

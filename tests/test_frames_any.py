@@ -15,6 +15,7 @@ from occulta.link.messages import (
     FrameChunk,
     FrameEnd,
     FrameStored,
+    Message,
     encode,
 )
 from tests.intake_support import EXAMPLES, PLAIN, Onboard, begin, end, offer
@@ -46,10 +47,13 @@ class AnyCamera(RuleBasedStateMachine):
 
     def _send(self, peer: str, message: FrameBegin | FrameChunk | FrameEnd | FrameAbort) -> None:
         for answer in self._onboard.frames.receive(peer, message, self._now):
-            assert encode(answer)
-            if isinstance(answer, FrameStored):
-                known = self._products.setdefault(answer.frame_id, answer.product_id)
-                assert known == answer.product_id
+            self._check(answer)
+
+    def _check(self, answer: Message) -> None:
+        assert encode(answer)
+        if isinstance(answer, FrameStored):
+            known = self._products.setdefault(answer.frame_id, answer.product_id)
+            assert known == answer.product_id
 
     @rule(peer=_PEERS, frame_id=_IDS, size=st.none() | st.integers(0, 400))
     def begin(self, peer: str, frame_id: str, size: int | None) -> None:
@@ -76,6 +80,11 @@ class AnyCamera(RuleBasedStateMachine):
             assert encode(answer)
 
     @rule()
+    def work(self) -> None:
+        for _, answer in self._onboard.frames.work():
+            self._check(answer)
+
+    @rule()
     def restart(self) -> None:
         self._onboard.restart()
 
@@ -83,6 +92,8 @@ class AnyCamera(RuleBasedStateMachine):
     def well_behaved(self, peer: str, frame_id: str) -> None:
         if self._onboard.frames.open_frames == 2:
             return
+        while self._onboard.frames.is_working:
+            self.work()
         data = _FRAMES[frame_id]
         answer = offer(self._onboard.frames, begin(frame_id, len(data)), data, peer, self._now)
         assert isinstance(answer, FrameStored)

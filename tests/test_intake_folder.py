@@ -19,6 +19,7 @@ from tests.intake_support import (
     CAMERA,
     EXACT,
     PLAIN,
+    STRICT,
     Onboard,
     begin,
     joined,
@@ -68,8 +69,14 @@ class World:
         for step in range(100_000):
             if self.intake.next_timer() > self.now:
                 return step
-            self.intake.update(self.now)
+            self.step()
         raise AssertionError("it never rests")
+
+    def step(self) -> None:
+        """As the daemon does."""
+        for camera, message in self.onboard.frames.work():
+            self.intake.reply_if_known(camera, message)
+        self.intake.update(self.now)
 
     def wait(self) -> None:
         """Until it looks at the folder again."""
@@ -114,7 +121,7 @@ def test_a_file_that_appears_is_stored_and_removed(world: World) -> None:
     world.intake.update(102.0)
     assert world.intake.is_feeding and world.intake.next_timer() == 0
     assert path.exists()
-    assert world.settle() == 12  # a chunk per step, the end, a look at the empty folder
+    assert world.settle() == 14  # a chunk per step, the end, its piece, a look at the empty folder
     assert world.names() == []
     assert list(world.products().values()) == [data]
     product = world.newest()
@@ -125,8 +132,8 @@ def test_a_file_that_appears_is_stored_and_removed(world: World) -> None:
 def test_removed_only_once_it_is_durable(world: World) -> None:
     path = world.put("a.jpg", private_bytes(5000))
     while path.exists():
-        assert world.onboard.spool.counts().products == 0
-        world.intake.update(world.now)
+        assert world.onboard.frames.counters["frames_protected"] == 0
+        world.step()
     assert world.onboard.spool.counts().products == 1
 
 
@@ -209,7 +216,7 @@ def test_a_restart_in_the_middle_of_a_file(world: World) -> None:
 
 
 def test_what_can_never_be_taken_in_is_moved_with_its_reason(tmp_path: Path) -> None:
-    with Onboard(tmp_path / "spool", EXACT) as onboard:
+    with Onboard(tmp_path / "spool", STRICT) as onboard:
         world = World(tmp_path, onboard)
         world.put("empty.jpg", b"")
         world.put("text.jpg", b"no picture" * 1000)
@@ -227,9 +234,21 @@ def test_what_can_never_be_taken_in_is_moved_with_its_reason(tmp_path: Path) -> 
         assert recovered(onboard, world.newest().id) == (FRAME, b"")
 
 
+def test_what_its_scheme_cannot_take_comes_again_by_itself_and_is_sealed(tmp_path: Path) -> None:
+    with Onboard(tmp_path / "spool", EXACT) as onboard:
+        world = World(tmp_path, onboard)
+        world.put("text.jpg", b"no picture" * 1000)
+        world.settle()
+        assert (world.names(), world.products()) == (["text.jpg"], {})
+        world.wait()
+        assert world.names() == []
+        assert recovered(onboard, world.newest().id) == (b"no picture" * 1000, b"")
+        assert world.newest().scheme == "sealed"
+
+
 def test_a_reason_that_cannot_be_written(tmp_path: Path) -> None:
     """The longest name there is leaves no room for one that is longer."""
-    with Onboard(tmp_path / "spool", EXACT) as onboard:
+    with Onboard(tmp_path / "spool", STRICT) as onboard:
         world = World(tmp_path, onboard)
         world.put("x" * 255, b"no picture")
         world.settle()
@@ -237,7 +256,7 @@ def test_a_reason_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_moved_is_tried_again(tmp_path: Path) -> None:
-    with Onboard(tmp_path / "spool", EXACT) as onboard:
+    with Onboard(tmp_path / "spool", STRICT) as onboard:
         world = World(tmp_path, onboard)
         world.put("a.jpg", b"no picture")
         (world.folder / REFUSED).write_bytes(b"in the way")

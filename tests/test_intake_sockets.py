@@ -52,8 +52,9 @@ DATA = private_bytes(3_000_000)
 class Peer:
     """A client and what it was told."""
 
-    def __init__(self, client: Client, kinds: Any = ToCamera) -> None:
+    def __init__(self, client: Client, kinds: Any = ToCamera, name: str = "cam-1") -> None:
         self.client = client
+        self.name = name
         self.told: list[Any] = []
         self._kinds = kinds
 
@@ -96,13 +97,15 @@ class World:
             self.context(), intake.server.address, "daemon", settings, name.encode()
         )
         kinds = ToPayload if intake is self.payloads else ToCamera
-        peer = Peer(client, kinds)
+        peer = Peer(client, kinds, name)
         self.peers.append(peer)
         if connected:
             self.run(lambda: peer.client.connected() and name in intake.server.connected())
         return peer
 
     def step(self, *reading: Peer) -> None:
+        for camera, message in self.onboard.frames.work():
+            self.cameras.reply_if_known(camera, message)
         for intake in self.intakes:
             intake.update(time.monotonic())
         for peer in reading or self.peers:
@@ -146,7 +149,7 @@ def photograph(world: World, peer: Peer, frame_id: str, data: bytes = DATA) -> F
         mine = [m.up_to for m in peer.told if isinstance(m, Credit) and m.frame_id == frame_id]
         return max(mine, default=0)
 
-    world.send(peer, begin(frame_id, len(data)))
+    world.send(peer, begin(frame_id, len(data), camera=peer.name))
     position = 0
     while position < len(data):
         world.run(lambda at=position: credit() > at)  # type: ignore[misc]
@@ -167,7 +170,7 @@ def answer_to(world: World, peer: Peer, frame_id: str) -> FrameStored:
 
 def test_frames_from_two_cameras(world: World) -> None:
     one, two = world.connect("cam-1"), world.connect("cam-2")
-    world.send(two, begin("b", 3))
+    world.send(two, begin("b", 3, camera="cam-2"))
     world.send(two, FrameChunk("b", 0, b"one"))
     a = photograph(world, one, "a")
     world.send(two, end(b"one", "b"))
@@ -228,7 +231,7 @@ GARBAGE = [
 @pytest.mark.parametrize(("garbage", "drop"), GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_is_counted_and_harms_nobody(world: World, garbage: bytes, drop: Drop) -> None:
     camera, other = world.connect("cam-1"), world.connect("cam-2")
-    world.send(camera, begin("a", 6))
+    world.send(camera, begin("a", 6, camera="cam-1"))
     world.send(camera, FrameChunk("a", 0, b"one"))
     for _ in range(3):
         world.send(camera, garbage)
@@ -266,6 +269,19 @@ def test_an_unknown_peer_is_not_heard(world: World) -> None:
     assert stranger.told == []
 
 
+def test_a_camera_has_the_name_that_the_list_gives_it(world: World) -> None:
+    """Else it could choose another camera's rule."""
+    camera = world.connect("cam-1")
+    world.send(camera, begin("a", 5, camera="cam-2"))
+    world.run(lambda: camera.told)
+    detail = "camera cam-2 is cam-1 by the list of clients"
+    assert camera.told == [FrameRefused("a", Reason.BAD_INTAKE, detail, False)]
+    assert world.onboard.frames.counters["frames_in"] == 0
+    stored = photograph(world, camera, "a", DATA[:1000])
+    row = world.onboard.spool.products.get(stored.product_id)
+    assert row is not None and row.camera == "cam-1"
+
+
 def test_with_curve_a_key_is_a_name(onboard: Onboard, tmp_path: Path) -> None:
     world = World(onboard, tmp_path)
     with closing(world):
@@ -301,7 +317,9 @@ def test_who_does_not_read_keeps_nobody_waiting(world: World) -> None:
         while not deaf.send(FrameEnd(f"f{count}", 0, bytes(32))):
             world.step(other)
         count += 1
+    world.peers.remove(deaf)
     stored = photograph(world, other, "a", DATA[:1000])
+    world.peers.append(deaf)
     assert world.onboard.product(stored.product_id)[1] == DATA[:1000]
     assert 250 < len(world.cameras._replies) <= 256
     world.run(lambda: deaf.told and deaf.told[-1].frame_id == f"f{count - 1}")
@@ -313,7 +331,7 @@ def test_who_does_not_read_keeps_nobody_waiting(world: World) -> None:
 
 def test_answers_to_who_has_gone_are_dropped(world: World) -> None:
     camera = world.connect("cam-1")
-    world.send(camera, begin("a", 5))
+    world.send(camera, begin("a", 5, camera="cam-1"))
     world.run(lambda: camera.told)
     camera.client.close()
     world.run(lambda: not world.cameras.server.connected())
@@ -330,7 +348,7 @@ def test_answers_to_who_has_gone_are_dropped(world: World) -> None:
 
 def test_a_camera_that_timed_out_is_told(world: World) -> None:
     camera = world.connect("cam-1")
-    world.send(camera, begin("a", 5))
+    world.send(camera, begin("a", 5, camera="cam-1"))
     world.run(lambda: camera.told)
     late = time.monotonic() + 11
     for peer, message in world.onboard.frames.handle_timer(late):

@@ -362,3 +362,19 @@ def test_what_a_crash_left_is_swept(world: Ground) -> None:
         "carrier.jpg", "manifest", "private.bin", "received.jpg", "report.json",
     ]
     assert (world.place(1) / "carrier.jpg").read_bytes() == FRAME
+
+
+class Exhausted(list[Path]):
+    """Key files on a machine that has no memory left."""
+
+    def __iter__(self) -> Any:
+        raise MemoryError
+
+
+def test_want_of_memory_is_a_fault_of_this_side(world: Ground) -> None:
+    world.deliver(1, marked(SECRET))
+    before = tree(world.place(1))
+    outcome = restore(world.folder, world.archive.begin_recovery(product_id(1)), Exhausted())
+    assert outcome.error is not None
+    assert (outcome.state, outcome.error.number) == (State.FAILED, Reason.OUT_OF_MEMORY)
+    assert tree(world.place(1)) == before

@@ -213,7 +213,8 @@ class Run:
         (folder / "frames" / "a.jpg").write_bytes(jpegs.encode(3, 256, 256, quality=90))
 
     def __call__(self, text="", *words):
-        (self.folder / "trial.yaml").write_text(QUICK + text)
+        quick = QUICK.partition("\n")[2] if "private_share" in text else QUICK
+        (self.folder / "trial.yaml").write_text(quick + text)
         words = words or ("--frames", str(self.folder / "frames"))
         output = ["-o", str(self.folder / "out")]
         status = main(["run", str(self.folder / "trial.yaml"), *words, *output])
@@ -264,9 +265,16 @@ def test_a_run_that_is_late_fails(run):
 
 def test_a_frame_that_is_refused_fails_the_run(run):
     (run.folder / "x.jpg").write_bytes(b"this is no JPEG")
-    assert run("", "--image", str(run.folder / "x.jpg")) == 3
+    rule = "onboard: {rules: [{scheme: reversible, fallback: none}]}"
+    assert run(rule, "--image", str(run.folder / "x.jpg")) == 3
     assert run.faults[0].startswith("frame-1 was refused: error 301: ")
     assert run.err.splitlines()[-2] == "occulta-sim: not everything arrived as it was sent"
+
+
+def test_a_frame_that_cannot_be_marked_comes_down_sealed(run):
+    (run.folder / "x.jpg").write_bytes(b"this is no JPEG")
+    assert run("private_share: 0", "--image", str(run.folder / "x.jpg")) == 0, run.out
+    assert run.out.splitlines()[2].split()[4] == "sealed"
 
 
 def test_a_sensitive_frame_comes_down_sealed(run):

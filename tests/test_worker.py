@@ -20,7 +20,7 @@ from tests.cli import FOREIGN, SECRET, environment
 from tests.ground_world import World, marked, name_of, product_id, tree
 from tests.support import KEY, OTHER_KEY
 
-JOB = Job(product="00" * 16, key=None, revoked=False)
+JOB = Job(product="00" * 16, key=None, revoked=False, received_at=0.0)
 GOOD = msgspec.json.encode(
     Outcome(JOB.product, State.RECOVERED, False, False, "intact")
 ).decode()
@@ -118,6 +118,34 @@ def test_a_child_killed_at_work_is_replaced_and_the_product_recovered(
     ]
 
 
+def test_a_product_that_kills_its_child_twice_fails_alone_and_is_kept(
+    world: World, make: Make
+) -> None:
+    for number in (1, 2):
+        world.deliver(number, marked(SECRET))
+    before = tree(world.place(1))
+    worker = make()
+    worker.submit(world.archive.begin_recovery(product_id(1)), 0.0)
+    children = []
+    while not (outcomes := worker.poll(0.0)):
+        child = worker._child
+        assert child is not None
+        if child not in children:
+            children.append(child)
+            os.kill(child.pid, signal.SIGKILL)
+        assert select.select([worker], [], [], 60)[0]
+    product = world.archive.end_recovery(outcomes[0])
+    assert len(children) == 2
+    assert (product.state, product.error) == (State.FAILED, Reason.WORKER_LOST)
+    assert product.detail == "the recovery worker was killed by signal 9"
+    assert product.hint is not None and "want of memory" in product.hint
+    assert before.items() <= tree(world.place(1)).items()
+    assert do(world, worker, 2).state is State.RECOVERED
+    world.open()
+    assert do(world, worker, 1).state is State.RECOVERED, "the next start tries again"
+    assert worker.counters == {"recovered": 2, "failed": 1, "no_key": 0, "lost": 2}
+
+
 def test_a_child_that_dies_between_jobs_is_replaced(world: World, make: Make) -> None:
     for number in (1, 2):
         world.deliver(number, b"no picture")
@@ -161,9 +189,10 @@ TWICE_LOST = {"recovered": 0, "failed": 1, "no_key": 0, "lost": 2}
 @pytest.mark.parametrize(
     ("script", "what"),
     [
-        ("sys.exit(1)", "died"),
-        ("sys.stdin.readline(); os._exit(0)", "died"),
-        ("sys.stdin.readline(); os.kill(os.getpid(), 11)", "died"),
+        ("sys.exit(1)", "ended with status 1"),
+        ("sys.stdin.readline(); os._exit(0)", "ended with status 0"),
+        ("sys.stdin.readline(); os.kill(os.getpid(), 11)", "was killed by signal 11"),
+        ("sys.stdin.readline(); os.close(1); time.sleep(60)", "closed its output"),
         ("sys.stdin.readline(); print('garbage', flush=True); time.sleep(60)", "said what"),
         ("sys.stdin.readline(); print('{}', flush=True); time.sleep(60)", "said what"),
         (f"sys.stdin.readline(); print('x' * {2 * MAX_LINE}, end='', flush=True); time.sleep(60)",
@@ -181,7 +210,7 @@ def test_a_job_that_is_lost_twice_has_failed(make: Make, script: str, what: str)
     worker.submit(JOB, 0.0)
     (outcome,) = wait(worker)
     number, detail = error_of(outcome)
-    assert number == Reason.OUT_OF_MEMORY
+    assert number == Reason.WORKER_LOST
     assert detail.startswith(f"the recovery worker {what}")
     assert outcome.product == JOB.product
     assert worker.counters == TWICE_LOST

@@ -51,6 +51,7 @@ from tests.intake_support import (
     recovered,
     refused,
     store,
+    tell,
 )
 from tests.support import KEY, OTHER_KEY, SATELLITE, private_bytes, runs_compiled
 
@@ -328,7 +329,7 @@ def test_a_frame_is_never_held_whole(tmp_path: Path, rule: Rule) -> None:
                 size += len(chunk)
                 digest.update(chunk)
             end = FrameEnd("frame-1", size, digest.digest())
-            (answer,) = onboard.frames.receive(CAMERA, end, 0)
+            (answer,) = tell(onboard.frames, CAMERA, end, 0)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -396,7 +397,7 @@ def test_a_commit_that_fails_is_refused_and_repeated(tmp_path: Path) -> None:
         frames.receive(CAMERA, begin(size=len(FRAME)), 0)
         frames.receive(CAMERA, FrameChunk("frame-1", 0, FRAME), 0)
         end = FrameEnd("frame-1", len(FRAME), hashlib.sha256(FRAME).digest())
-        (answer,) = frames.receive(CAMERA, end, 0)
+        (answer,) = tell(frames, CAMERA, end, 0)
         assert refused(answer) == (Reason.DISK_FULL, True)
         assert onboard.spool.counts().products == 0
         product = store(frames, FRAME)
@@ -410,7 +411,7 @@ def test_rules_may_change_while_frames_are_open(tmp_path: Path) -> None:
         onboard.workshop.rules[0] = SEALED
         onboard.frames.receive(CAMERA, FrameChunk("frame-1", 0, b"frame"), 0)
         end = FrameEnd("frame-1", 5, hashlib.sha256(b"frame").digest())
-        (answer,) = onboard.frames.receive(CAMERA, end, 0)
+        (answer,) = tell(onboard.frames, CAMERA, end, 0)
         assert isinstance(answer, FrameStored)
         assert onboard.product(answer.product_id)[0].scheme == "plain"
         later = store(onboard.frames, FRAME, "frame-2")

@@ -27,7 +27,7 @@ frames: {count: 3, megapixels: 2.0}
 sensitive: [2]
 link:
   down: {rate: 20000000, delay: 0.004, bursts: {mean: 0.02, length: 8}, bit_error_rate: 1.0e-8}
-  up: {rate: 1000000, delay: 0.004, loss: 0.01}
+  up: {rate: 1000000, delay: 0.004, bursts: {mean: 0.01, length: 2}}
 cfdp: {max_pdu: 8192, ack_interval: 2.0, nak_interval: 2.0}
 onboard: {rate: 18000000}
 time_limit: {base: 600}

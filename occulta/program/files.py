@@ -237,9 +237,14 @@ def spool(folder: Path) -> Iterator[Spool]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Create a folder with its parents; raises OccultaError(OUTPUT_UNWRITABLE)."""
+    """Create a folder and the parents it lacks, all of this mode.
+
+    Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE.
+    """
     try:
-        path.mkdir(mode, parents=True, exist_ok=True)
+        for parent in reversed([each for each in path.parents if not each.exists()]):
+            parent.mkdir(mode, exist_ok=True)
+        path.mkdir(mode, exist_ok=True)
     except OSError as error:
         raise write_failure(error, path) from None
 

@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from occulta.codec.jpeg import entropy_kernel as layout
-from occulta.codec.jpeg.engine import NO_LIMIT, Destination, ScanRun, StreamEngine
+from occulta.codec.jpeg.engine import Destination, ScanRun, StreamEngine
 from occulta.codec.jpeg.headers import Scan
 from occulta.codec.jpeg.huffman import HuffmanTable
 from occulta.codec.jpeg.structure import Item
@@ -62,14 +62,13 @@ class Survey(StreamEngine):
 
     @classmethod
     def of_rest(cls, engine: StreamEngine) -> Survey:
-        """Count what `engine` still has before it; the engine is left as it is."""
+        """To count what `engine` still has before it, by `advance`; the engine is left as it is."""
         survey = cls(engine.limits, engine.kernel_choice)
         survey.buffer = engine.buffer.fork()
         survey.frame, survey.interval = engine.frame, engine.interval
         survey.tables = dict(engine.tables)
         if engine.run is not None:
             survey.run = survey._resume(engine.run)
-        survey.advance(NO_LIMIT)
         return survey
 
     def _resume(self, run: ScanRun) -> ScanRun:

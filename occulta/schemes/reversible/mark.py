@@ -71,24 +71,32 @@ class Marker(StreamEngine):
         return b"".join(self.finish_in_pieces())
 
     def finish_in_pieces(self) -> Iterator[bytes]:
-        """`finish`, without ever holding the whole last stretch twice.
+        """`finish`, without ever holding the whole last stretch twice; some pieces are empty.
 
-        What was yielded counts only if the end is reached without an error.
+        Each takes about as long as `Limits.quantum` bytes do. What was yielded counts only if the
+        end is reached without an error.
         """
         self.buffer.close()
         survey = Survey.of_rest(self)
+        for limit in self._quanta_of_rest():
+            survey.advance(limit)
+            yield b""
+        survey.advance(NO_LIMIT)
         if self.run is None and not self.scans_begun and not survey.scans:
             raise OccultaError(Reason.NO_SCAN, "the file holds no picture")
         self._notes = self._padding_notes(survey)
         self.notes_size = len(self._notes)
         self._prepare_rest(survey)
         del survey
-        for limit in range(self.buffer.base, self.buffer.fed - MARGIN, self.limits.quantum):
+        for limit in self._quanta_of_rest():
             self.advance(limit)
             yield self.take_output()
         self.advance(NO_LIMIT)
         self._check_all_carried()
         yield self.take_output()
+
+    def _quanta_of_rest(self) -> range:
+        return range(self.buffer.base, self.buffer.fed - MARGIN, self.limits.quantum)
 
     # What profiles decide.
 
