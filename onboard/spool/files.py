@@ -53,9 +53,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _for_owner(path: str, flags: int) -> int:
+    """Mode 0600: a rule may leave a picture in view, but not for other users of the machine."""
+    return os.open(path, flags, 0o600)
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """A new file of these bytes, durable but for its name; raises OSError."""
-    with open(path, "xb") as stream:
+    with open(path, "xb", opener=_for_owner) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
@@ -106,7 +111,9 @@ class PartialFile:
         self._digest = hashlib.sha256()
         self._size = 0
         self._is_whole = True
-        self._stream = open(data, "xb", buffering=0)  # noqa: SIM115 - closed by its owner's verbs
+        self._stream = open(  # noqa: SIM115 - closed by its owner's verbs
+            data, "xb", buffering=0, opener=_for_owner
+        )
         room.files.append(self)
 
     @property
