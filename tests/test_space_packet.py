@@ -26,8 +26,6 @@ from occulta.link.space_packet import (
     read_header,
 )
 
-pytestmark = pytest.mark.arm64
-
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 TM, TC = PacketType.TM, PacketType.TC
 PACKET = SpacePacket(TC, 0x123, 0x2345, b"data", secondary_header=True)
