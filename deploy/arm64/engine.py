@@ -78,7 +78,9 @@ def podman(with_certificates: bool = _CERTIFICATES.is_dir()) -> Engine:
 
     The host's certificates are there while it is built, for package mirrors that have their own.
     """
-    builder = ["buildah", "bud", "--isolation", "chroot", "--layers", "--pull-never"]
+    # The format of images that has health checks.
+    builder = ["buildah", "bud", "--format", "docker", "--isolation", "chroot", "--layers",
+               "--pull-never"]
     if with_certificates:
         builder += ["-v", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"]
     runner = ("podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc")
