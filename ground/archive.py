@@ -56,7 +56,7 @@ from ground.product import (
 )
 from ground.reassess import apply_trust, correct_reports
 from ground.trust import Trust
-from occulta.errors import OccultaError
+from occulta.errors import OccultaError, Reason
 from occulta.program import files
 
 INBOX, REJECTED, REMOVED = "inbox", "rejected", ".removed"
@@ -281,7 +281,14 @@ class Archive:
         )
 
     def end_recovery(self, outcome: Outcome) -> Product:
-        """What the worker said; raises ValueError for an unknown product."""
+        """What the worker said; raises ValueError for an unknown product.
+
+        What failed for want of room alone is to be recovered again, and ARCHIVED.
+        """
+        if outcome.error is not None and outcome.error.number == Reason.DISK_FULL.value:
+            product_id = bytes.fromhex(outcome.product)
+            rows.set_state(self._database, product_id, State.ARCHIVED)
+            return self._known(product_id)
         return self._settle(self._known(bytes.fromhex(outcome.product)).id, outcome)
 
     def set_recipients(self, fingerprints: Collection[bytes]) -> int:

@@ -62,6 +62,8 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
     stack.callback(archive.close)
     store = LinkStore(config.state_dir)
     stack.callback(store.close)
+    if store.notice is not None:
+        archive.notices.append(f"{store.notice}; what was under way is sent again")
     remotes = [satellite.cfdp.remote(satellite.entity) for satellite in config.satellites]
     filestore = DiskFilestore(
         config.state_dir / "outgoing", archive.inbox, replace=True, by_source=True

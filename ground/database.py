@@ -12,9 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from occulta.errors import OccultaError, Reason
-from occulta.program import database
+from occulta.program import database, files
 from occulta.program.database import ERRORS, Row, find_flaw, made_by, schema_of, version_of
-from occulta.program.files import sync_folder
 
 __all__ = ["Database", "ReadOnlyDatabase", "Row", "open_database"]
 _SIDE_FILES = ("-wal", "-shm")
@@ -83,8 +82,10 @@ def open_database(path: Path, schema: str) -> tuple[Database, str | None]:
     try:
         damage = _find_damage(path, schema)
         said = f"{path.name} was damaged ({damage}); kept as {_set_aside(path)}" if damage else None
-    except (sqlite3.Error, OSError) as error:
-        raise OccultaError(Reason.OUTPUT_UNWRITABLE, f"cannot open {path}: {error}") from None
+    except ERRORS as error:
+        raise database.failure(error, path.name) from None
+    except OSError as error:
+        raise files.write_failure(error, path) from None
     return Database(path, schema), said
 
 
@@ -113,5 +114,5 @@ def _set_aside(path: Path) -> str:
     for suffix in (*_SIDE_FILES, ""):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(path.with_name(name + suffix))
-    sync_folder(path.parent)
+    files.sync_folder(path.parent)
     return name

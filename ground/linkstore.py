@@ -24,6 +24,12 @@ class LinkStore:
     def __init__(self, folder: Path) -> None:
         """Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE."""
         self._database, self.notice = open_database(folder / DATABASE, _SCHEMA)
+        self._unsaved: dict[TransactionId, Snapshot] = {}
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all is durable that `save` was given."""
+        return not self._unsaved
 
     def close(self) -> None:
         """It is no longer needed."""
@@ -35,9 +41,18 @@ class LinkStore:
         return {TransactionId(int(row[0]), int(row[1])): bytes(row[2]) for row in rows}
 
     def save(self, snapshots: Iterable[Snapshot]) -> None:
-        """Replace snapshots, all or none of them; raises OccultaError."""
+        """Replace snapshots, all or none of them; raises OccultaError.
+
+        What could not be saved is saved by the next call.
+        """
+        self._unsaved.update({snapshot.key: snapshot for snapshot in snapshots})
+        if self._unsaved:
+            self._write()
+            self._unsaved.clear()
+
+    def _write(self) -> None:
         with self._database.transaction():
-            for key, data in snapshots:
+            for key, data in self._unsaved.values():
                 source, sequence = str(key.source), str(key.sequence)
                 if data is None:
                     self._database.change(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ground.archive import Archive
 from ground.linkstore import LinkStore
 from ground.metrics import Family, MetricsServer, from_counts, of_archive, of_worker
+from ground.outcome import Outcome
+from ground.product import State
 from ground.trust import Trust
 from ground.uplink import Uplink
 from ground.worker import Worker
@@ -29,6 +32,7 @@ from occulta.link.messages import (
     decode,
     encode,
 )
+from occulta.program.guard import Guard
 from occulta.program.loop import LONGEST_POLL, Loop
 
 log = logging.getLogger("occulta.ground")
@@ -66,6 +70,12 @@ class Node:
         self._commands = commands
         self._changed_trust = changed_trust
         self._loop = Loop()
+        self._guard = Guard(lambda line: log.error("%s", line))
+        self._outcomes: deque[Outcome] = deque()
+        """Of recoveries, until the archive knows."""
+        self._next_recovery = 0.0
+        self._trust: Trust | None = None
+        """Whose signatures count, until the archive goes by it."""
         self._counters: Counter[str] = Counter()
         self._drops: DropCounts = Counter()
         self._connected: dict[int, bool] = {}
@@ -90,7 +100,7 @@ class Node:
             blocked = [server for server, up in self._links.items() if up.channel.blocked]
             self._loop.wait(0.0 if busy else self._next_time(), blocked)
             busy = self._step(time.monotonic(), time.time())
-        self._store.save(self._entity.snapshots())
+        self._guard.attempt("transfers", self._save, time.monotonic())
         log.info("stopped")
 
     def _endpoints(self) -> Iterator[Endpoint]:
@@ -117,22 +127,30 @@ class Node:
         self._take_events(wall)
         if now >= self._next_save:
             self._next_save = now + SAVE_INTERVAL
-            self._store.save(self._entity.snapshots())
+            self._guard.attempt("transfers", self._save, now)
         for uplink in self._links.values():
-            uplink.channel.transmit(now)
-            uplink.handle_timer(now)
+            self._guard.attempt(f"sending to {uplink.name}", partial(self._send, uplink, now), now)
         if now >= self._next_look:
             self._refresh_trust(now)
         if now >= self._next_scan:
             self._next_scan = now + SCAN_INTERVAL
-            self._archive.scan(wall)
+            self._guard.attempt("archive", lambda: self._archive.scan(wall), now)
         while self._archive.notices:
             log.warning("archive: %s", self._archive.notices.pop(0))
-        self._recover(now)
+        self._guard.attempt("recovery", lambda: self._recover(now), now)
         self._serve_console(now)
         if self.metrics is not None:
             self.metrics.update(now)
         return busy
+
+    def _save(self) -> None:
+        self._store.save(self._entity.snapshots())
+
+    def _send(self, uplink: Uplink, now: float) -> None:
+        """Nothing of CFDP that speaks of what could not be saved."""
+        if self._store.is_saved:
+            uplink.channel.transmit(now)
+        uplink.handle_timer(now)
 
     # The links.
 
@@ -142,14 +160,18 @@ class Node:
             received = server.receive(_PACKETS)
             busy |= len(received) == _PACKETS
             for peer, packet in received:
-                opened = uplink.channel.deliver(packet, now, peer)
-                if opened is not None:
-                    try:
-                        uplink.receive(opened, now)
-                    except PacketError as error:
-                        uplink.channel.drops[error.drop] += 1
+                deliver = partial(self._deliver, uplink, packet, now, peer)
+                self._guard.attempt(f"receiving from {uplink.name}", deliver, now, pause=0.0)
             self._note_contact(uplink, now)
         return busy
+
+    def _deliver(self, uplink: Uplink, packet: bytes, now: float, peer: str) -> None:
+        opened = uplink.channel.deliver(packet, now, peer)
+        if opened is not None:
+            try:
+                uplink.receive(opened, now)
+            except PacketError as error:
+                uplink.channel.drops[error.drop] += 1
 
     def _note_contact(self, uplink: Uplink, now: float) -> None:
         """While the satellite is not heard its time stands still: relays stay connected."""
@@ -183,7 +205,13 @@ class Node:
             log.error("%s", error)
             return
         if trust is not None:
-            self._archive.set_trust(trust)
+            self._trust = trust
+        self._guard.attempt("revocations", self._apply_trust, now)
+
+    def _apply_trust(self) -> None:
+        if self._trust is not None:
+            self._archive.set_trust(self._trust)
+            self._trust = None
             log.info("revocations were read again")
 
     def _offer(self, name: str, wall: float) -> None:
@@ -200,10 +228,17 @@ class Node:
     def _recover(self, now: float) -> None:
         if self._worker is None:
             return
-        for outcome in self._worker.poll(now):
-            ended = self._archive.end_recovery(outcome)
+        self._outcomes.extend(self._worker.poll(now))
+        while self._outcomes:
+            ended = self._archive.end_recovery(self._outcomes[0])
+            self._outcomes.popleft()
             log.info("product %s: %s", ended.id.hex(), ended.state.value)
-        if not self._worker.is_busy and (product := self._archive.next_to_recover()) is not None:
+            if ended.state is State.ARCHIVED:  # for want of room
+                self._next_recovery = now + SCAN_INTERVAL
+        if self._worker.is_busy or now < self._next_recovery:
+            return
+        product = self._archive.next_to_recover()
+        if product is not None:
             self._worker.submit(self._archive.begin_recovery(product.id), now)
 
     # The console.
@@ -226,7 +261,11 @@ class Node:
         try:
             uplink = self._uplink(request)
             command = self._commands(request)
-            uplink.command(command, lambda well, said: self._answer(peer, well, said), now)
+            done = partial(self._answer, peer)
+            # What cannot be sent now is sent again by a timer.
+            self._guard.attempt(
+                "commanding", lambda: uplink.command(command, done, now), now, pause=0.0
+            )
         except ValueError as error:
             self._reply(peer, CommandReply(False, _line(str(error))))
 

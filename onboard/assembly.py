@@ -72,7 +72,8 @@ def build(config: OnboardConfig, initialise: bool, stack: ExitStack) -> Daemon:
         keyfiles.read_key(str(config.signing_key), crypto.SigningKey),
     )
     spool = stack.enter_context(Spool(
-        config.spool_dir, max_bytes=config.spool.max_bytes, max_items=config.private.max_items,
+        config.spool_dir, max_bytes=config.spool.max_bytes,
+        max_products=config.spool.max_items, max_items=config.private.max_items,
         when_full=config.spool.when_full,
     ))
     numbers = tuple(destination.entity for destination in config.destinations)

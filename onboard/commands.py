@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from occulta.errors import OccultaError
 from occulta.link import pus, security
 from occulta.link.drops import Drop, PacketError
 from occulta.link.pus import Ack, Failure, RequestId, Stage, Success, Telecommand
@@ -17,6 +18,7 @@ from occulta.link.security import Role
 from occulta.link.space_packet import Apids
 from occulta.program.channel import Channel
 from occulta.program.typed import Faults
+from onboard.config import Rule
 from onboard.downlink import Downlink
 from onboard.pipeline import NO_PROFILE, REVERSIBLE, SCHEMES
 from onboard.spool import Spool
@@ -118,6 +120,11 @@ class Commands:
             yield failure
             self._refuse(failure)
             return
+        except OccultaError as error:  # a full disk, say: to be given again
+            failure = Failure(Stage.COMPLETION, request, error.reason.value, str(error)[: MAX_TEXT])
+            yield failure
+            self._refuse(failure)
+            return
         self.done += 1
         if wanted & Ack.COMPLETION:
             yield Success(Stage.COMPLETION, request)
@@ -210,10 +217,11 @@ class Commands:
         if command.scheme == REVERSIBLE:
             changes["profile"] = command.profile
         try:
-            self._workshop.rules[index] = msgspec.structs.replace(rule, **changes)
+            changed = msgspec.structs.replace(rule, **changes)
         except Faults as error:
             raise Refused(Drop.PUS_FIELD, str(error.found[0])) from None
-        self._remember_rules()
+        self._remember_rules(index, changed)
+        self._workshop.rules[index] = changed
 
     def _rule(self, name: str) -> int:
         """A rule's index, by its name or by its number, counted from 1."""
@@ -222,8 +230,9 @@ class Commands:
                 return index
         raise Refused(Drop.PUS_FIELD, "no such rule")
 
-    def _remember_rules(self) -> None:
-        chosen = [(rule.scheme, rule.profile) for rule in self._workshop.rules]
+    def _remember_rules(self, index: int, changed: Rule) -> None:
+        rules = [*self._workshop.rules[:index], changed, *self._workshop.rules[index + 1 :]]
+        chosen = [(rule.scheme, rule.profile) for rule in rules]
         self._spool.state.put({_RULES: msgspec.msgpack.encode(chosen)})
 
     def _recall_rules(self) -> None:

@@ -26,6 +26,8 @@ from occulta.program.sections import (
 )
 from occulta.program.typed import Fault, Section
 
+FOLDER = "folder"
+"""The peer that a watched folder is, and the camera of its frames: no client has that name."""
 _Items = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
@@ -36,6 +38,13 @@ class Intake(Listener, frozen=True, kw_only=True):
     """A folder whose files are taken in; None watches none."""
     poll_interval: Seconds = 1.0
     """How often the folder is looked at."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Those of a listener, and a client that would pass for the folder."""
+        yield from super().faults()
+        for index, client in enumerate(self.clients):
+            if client.name == FOLDER:
+                yield Fault(f"clients[{index}].name", "is the watched folder's")
 
 
 class Camera(Intake, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from occulta.errors import OccultaError
 from occulta.link import pus
@@ -16,6 +17,7 @@ from occulta.link.endpoint import Client, Endpoint
 from occulta.link.messages import Message
 from occulta.program.channel import Channel
 from occulta.program.files import OutputFile, output
+from occulta.program.guard import Guard
 from occulta.program.loop import LONGEST_POLL, Loop
 from onboard.commands import Commands
 from onboard.config import OnboardConfig
@@ -65,6 +67,7 @@ class Daemon:
             self._housekeeping,
         )
         self._loop = Loop()
+        self._guard = Guard(self._complain)
         self._began = time.monotonic()
         self._next_save = 0.0
         self._next_report = 0.0
@@ -117,20 +120,24 @@ class Daemon:
         busy = self._take_in(now)
         busy |= self._receive(now)
         self._entity.handle_timer(now)
-        self._downlink.update(now, wall)
+        attempt = self._guard.attempt
+        attempt("contacts", lambda: self._downlink.update(now, wall), now)
         self._note_contacts()
-        for channel in self._channels.values():
-            channel.rekey(now)
-        busy |= self._downlink.transmit(now) > 0
-        self._downlink.on_events(self._entity.events(), now)
-        self._reporter.flush(self._reachable())
+        attempt("link keys", lambda: self._rekey(now), now)
+        busy |= (attempt("sending", lambda: self._downlink.transmit(now), now) or 0) > 0
+        attempt("deliveries", lambda: self._downlink.on_events(self._entity.events(), now), now)
+        attempt("reports", lambda: self._reporter.flush(self._reachable()), now)
         if now >= self._next_save:
             self._next_save = now + SAVE_INTERVAL
-            self._downlink.save()
+            attempt("transfers", self._downlink.save, now)
         if now >= self._next_report:
             self._next_report = now + self._config.telemetry.interval
-            self._report()
+            self._report(now)
         return busy
+
+    def _rekey(self, now: float) -> None:
+        for channel in self._channels.values():
+            channel.rekey(now)
 
     def _take_in(self, now: float) -> bool:
         self._work()
@@ -168,13 +175,17 @@ class Daemon:
             received = link.receive(_PACKETS)
             busy |= len(received) == _PACKETS
             for peer, packet in received:
-                opened = channel.deliver(packet, now, peer)
-                if opened is not None:
-                    try:
-                        self._commands.receive(channel.remote.entity, opened, now)
-                    except PacketError as error:
-                        channel.drops[error.drop] += 1
+                deliver = partial(self._deliver, channel, packet, now, peer)
+                self._guard.attempt("receiving", deliver, now, pause=0.0)
         return busy
+
+    def _deliver(self, channel: Channel, packet: bytes, now: float, peer: str) -> None:
+        opened = channel.deliver(packet, now, peer)
+        if opened is not None:
+            try:
+                self._commands.receive(channel.remote.entity, opened, now)
+            except PacketError as error:
+                channel.drops[error.drop] += 1
 
     # What it says.
 
@@ -201,7 +212,12 @@ class Daemon:
                 log.warning("%s", line)
                 self._reporter.event(EventId.KEYS_LEFT, line, destination.entity)
 
-    def _report(self) -> None:
+    def _complain(self, line: str) -> None:
+        """Of a disk."""
+        log.error("%s", line)
+        self._reporter.event(EventId.DISK_TROUBLE, line)
+
+    def _report(self, now: float) -> None:
         for line in self._spool.take_notices():
             log.warning("spool: %s", line)
             self._reporter.event(EventId.SPOOL_NOTICE, line)
@@ -210,7 +226,8 @@ class Daemon:
             self._reporter.event(EventId.FRAME_FALLBACK, line)
         for structure in (pus.ONBOARD, pus.LINK_DROPS):
             report = self._housekeeping(structure.structure_id)
-            self._reporter.housekeeping(report, self._reachable())
+            send = partial(self._reporter.housekeeping, report, self._reachable())
+            self._guard.attempt("reports", send, now)
         if self._config.health_file is not None:
             self._write_health()
 
@@ -264,8 +281,9 @@ class Daemon:
         self._frames.abandon()
         self._items.abandon()
         self._reporter.event(EventId.STOPPING, "the daemon is stopping")
-        self._reporter.flush(self._reachable())
-        self._downlink.save()
+        now = time.monotonic()
+        self._guard.attempt("reports", lambda: self._reporter.flush(self._reachable()), now)
+        self._guard.attempt("transfers", self._downlink.save, now)
         log.info("stopped")
 
 

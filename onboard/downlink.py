@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from occulta.errors import OccultaError
 from occulta.link.cfdp import Entity, FilestoreError, PutRequest, Snapshot, TransactionId
 from occulta.link.cfdp.constants import Condition, Delivery
 from occulta.link.cfdp.events import Abandoned, Event, TransactionFinished
@@ -56,6 +57,10 @@ class Downlink:
         self._done: dict[_Key, set[TransactionId]] = {}
         """Transactions of a transfer that have not ended."""
         self._all: dict[_Key, list[TransactionId]] = {}
+        self._ended: dict[_Key, bool] = {}
+        """Transfers that have ended, and how, until the spool knows."""
+        self._unsaved: dict[TransactionId, Snapshot] = {}
+        """What the spool could not take: nothing is sent that may speak of it."""
 
     def add(self, channel: Channel, contacts: Contacts, now: float) -> None:
         """A destination. Until its contact begins its time stands still."""
@@ -96,7 +101,8 @@ class Downlink:
             self._transfers.update(dict.fromkeys(going, key))
             self._all[key] = transactions
         else:
-            self._delivered(key)
+            self._ended[key] = True
+            self._settle()
 
     # The loop.
 
@@ -113,12 +119,14 @@ class Downlink:
 
     def transmit(self, now: float) -> int:
         """Send what the links have room for; packets."""
+        if self._unsaved:
+            return 0
         reachable = (c for number, c in self._channels.items() if self._in_contact[number])
         return sum(channel.transmit(now) for channel in reachable)
 
     def _begin_transfers(self, destination: int, now: float) -> None:
         underway = sum(number == destination for _, number in self._done)
-        while underway < _AT_ONCE:
+        while underway < _AT_ONCE and not self._unsaved:
             product = self._spool.deliveries.next_waiting(destination)
             if product is None or not self._begin(product, destination, now):
                 return
@@ -132,28 +140,37 @@ class Downlink:
                 path = f"{product.id.hex()}/{name}"
                 request = PutRequest(destination, path, path, priority=product.priority)
                 started.append(self._entity.put(request, now))
-        except FilestoreError:
-            for transaction in started:
-                self._entity.cancel(transaction, now)
-            self._spool.products.cancel(product.id)
+        except FilestoreError as error:
+            self._cancel(set(started), now)
+            self._spool.products.give_up(product.id, str(error))
             self._announce("product_unreadable", product.id, destination)
             return False
         self._done[key] = set(started)
         self._transfers.update(dict.fromkeys(started, key))
         self._all[key] = started
+        try:
+            self._note_begun(key)
+        except OccultaError:
+            self._cancel(self._forget(key), now)
+            raise
+        return True
+
+    def _note_begun(self, key: _Key) -> None:
+        self._gather()
         with self._spool.transaction():
             self._spool.deliveries.mark_sending(*key)
             self._spool.state.put({_TRANSFERS: _encode_transfers(self._all)})
-            self.save()
-        return True
+            self._write()
+        self._unsaved.clear()
 
     def on_events(self, events: Iterable[Event], now: float) -> None:
-        """What CFDP says of the transfers."""
+        """What CFDP says of the transfers; raises OccultaError, and goes on when called again."""
         for event in events:
             if isinstance(event, TransactionFinished | Abandoned):
-                self._ended(event, now)
+                self._note_end(event, now)
+        self._settle()
 
-    def _ended(self, event: TransactionFinished | Abandoned, now: float) -> None:
+    def _note_end(self, event: TransactionFinished | Abandoned, now: float) -> None:
         key = self._transfers.pop(event.transaction, None)
         if key is None:
             return
@@ -162,16 +179,20 @@ class Downlink:
         if waited is None:
             return
         waited.discard(event.transaction)
-        if not complete:
-            self._failed(key, now)
+        if not complete:  # one file did not arrive: both begin again later
+            self._cancel(self._forget(key), now)
+            self._ended[key] = False
         elif not waited:
-            self._delivered(key)
+            self._forget(key)
+            self._ended[key] = True
 
-    def _delivered(self, key: _Key) -> None:
-        self._forget(key)
-        self._spool.deliveries.mark_delivered(*key)
-        self.counters["products_delivered"] += 1
-        self._announce("product_delivered", *key)
+    def _settle(self) -> None:
+        deliveries = self._spool.deliveries
+        for key, is_delivered in list(self._ended.items()):
+            (deliveries.mark_delivered if is_delivered else deliveries.mark_waiting)(*key)
+            del self._ended[key]
+            self.counters["products_delivered" if is_delivered else "transfers_failed"] += 1
+            self._announce("product_delivered" if is_delivered else "transfer_failed", *key)
 
     def _forget(self, key: _Key) -> set[TransactionId]:
         self._all.pop(key, None)
@@ -180,18 +201,14 @@ class Downlink:
             self._transfers.pop(transaction, None)
         return left
 
-    def _failed(self, key: _Key, now: float) -> None:
-        """One file did not arrive: both begin again later."""
-        self._cancel(self._forget(key), now)
-        self._spool.deliveries.mark_waiting(*key)
-        self.counters["transfers_failed"] += 1
-        self._announce("transfer_failed", *key)
-
     def cancel(self, product_id: bytes, now: float) -> bool:
-        """Cancel a product everywhere; False if there is none."""
+        """Cancel a product everywhere; False if there is none. Raises OccultaError."""
+        is_known = self._spool.products.cancel(product_id)
         for key in [key for key in self._done if key[0] == product_id]:
             self._cancel(self._forget(key), now)
-        return self._spool.products.cancel(product_id)
+        for key in [key for key in self._ended if key[0] == product_id]:
+            del self._ended[key]
+        return is_known
 
     def _cancel(self, transactions: set[TransactionId], now: float) -> None:
         """Some may have ended too, and their events are still to come."""
@@ -199,12 +216,19 @@ class Downlink:
             self._entity.cancel(transaction, now)
 
     def save(self) -> None:
-        """Make durable what changed since the last call."""
-        snapshots: list[Snapshot] = self._entity.snapshots()
-        if snapshots:
-            self._spool.state.save_snapshots(
-                NAMESPACE, [(*snapshot.key, snapshot.data) for snapshot in snapshots]
-            )
+        """Make durable what changed since the last call; raises OccultaError."""
+        self._gather()
+        if self._unsaved:
+            self._write()
+            self._unsaved.clear()
+
+    def _gather(self) -> None:
+        self._unsaved.update({found.key: found for found in self._entity.snapshots()})
+
+    def _write(self) -> None:
+        self._spool.state.save_snapshots(
+            NAMESPACE, [(*found.key, found.data) for found in self._unsaved.values()]
+        )
 
 
 def _encode_transfers(transfers: dict[_Key, list[TransactionId]]) -> bytes:

@@ -35,8 +35,8 @@ _MAX_FRAME = MAX_SIZE // 2
 class FrameStore(Protocol):
     """What frames need of the rest of the daemon."""
 
-    def known_frame(self, frame_id: str) -> bytes | None:
-        """The product that this frame became, if it did."""
+    def known_frame(self, camera: str, frame_id: str) -> bytes | None:
+        """The product that this camera's frame became, if it did."""
 
     def begin(self, frame: FrameBegin, way: Way) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
@@ -77,8 +77,9 @@ class _Ending(NamedTuple):
 
 
 class Frames:
-    """Frames of all cameras. `camera` is the name that a peer's key has.
+    """Frames of all cameras. `camera` is the name that a peer's key has, and its frames say.
 
+    A frame id is its camera's own: another's frame of the same id is another frame.
     The end of a frame is not answered by `receive`: call `work` until `is_working` is false.
     """
 
@@ -176,7 +177,7 @@ class Frames:
         self._refused.pop(camera, None)
         if (camera, frame.frame_id) in self._ending:  # it will be answered
             return []
-        product = self._store.known_frame(frame.frame_id)
+        product = self._store.known_frame(camera, frame.frame_id)
         if product is not None:
             self.counters["frames_again"] += 1
             return [FrameStored(frame.frame_id, product)]
@@ -249,7 +250,7 @@ class Frames:
         """Of a frame that was refused or has timed out: what is left of it changes nothing."""
         if not isinstance(message, FrameEnd):
             return []
-        product = self._store.known_frame(message.frame_id)
+        product = self._store.known_frame(camera, message.frame_id)
         if product is not None:
             return [FrameStored(message.frame_id, product)]
         last = self._refused.get(camera)

@@ -30,11 +30,8 @@ from occulta.link.messages import (
     decode,
     encode,
 )
+from onboard.config import FOLDER
 
-FOLDER = "folder"
-"""The camera's name of frames from the watched folder."""
-_PEER = "/folder"
-"""What machines know the folder by: no name that a peer can have."""
 REFUSED = "refused"
 """Where files go that can never be taken in."""
 _MESSAGES = 16
@@ -187,7 +184,7 @@ class FolderIntake:
 
     def reply_if_known(self, peer: str, message: Message) -> None:
         """What becomes of a file that was read, where the machine did not say so at once."""
-        if peer == _PEER:
+        if peer == FOLDER:
             self._told.append(message)
 
     def _oldest(self) -> Path | None:
@@ -229,17 +226,17 @@ class FolderIntake:
         found = os.fstat(stream.fileno())
         facts = os.fsencode(name) + f"|{found.st_mtime_ns}|{found.st_size}".encode()
         key = "folder-" + hashlib.sha256(facts).hexdigest()[:40]
-        answers = self.machine.receive(_PEER, self._words.begin(key, name, found), self._now)
+        answers = self.machine.receive(FOLDER, self._words.begin(key, name, found), self._now)
         digest, size = hashlib.sha256(), 0
         while not self._is_over(answers) and (data := stream.read(self._chunk)):
             yield
-            answers = self.machine.receive(_PEER, self._words.chunk(key, size, data), self._now)
+            answers = self.machine.receive(FOLDER, self._words.chunk(key, size, data), self._now)
             digest.update(data)
             size += len(data)
         if not self._is_over(answers):
             end = self._words.end(key, size, digest.digest())
             self._told.clear()
-            answers = self.machine.receive(_PEER, end, self._now)
+            answers = self.machine.receive(FOLDER, end, self._now)
             while not self._is_over(answers):
                 yield
                 answers = self._told

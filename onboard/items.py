@@ -23,10 +23,10 @@ from occulta.schemes.sealed import SealingStream
 class ItemStore(Protocol):
     """What items need of the rest of the daemon."""
 
-    def known_item(self, item_id: str) -> bool:
-        """True if the item is durable, or was and has been sent."""
+    def item_owner(self, item_id: str) -> str | None:
+        """The program whose item is durable under this id, or was and has been sent."""
 
-    def begin_item(self, item: ItemBegin) -> ItemJob:
+    def begin_item(self, peer: str, item: ItemBegin) -> ItemJob:
         """Open a file and a seal for the recipients named; raises OccultaError."""
 
     def commit_item(self, job: ItemJob) -> None:
@@ -49,7 +49,11 @@ class ItemJob:
 
 
 class Items:
-    """Items of all payload programs. `peer` is the name that a program's key has."""
+    """Items of all payload programs. `peer` is the name that a program's key has.
+
+    On the ground items are joined by their ids: an id is for whoever was first to use it, and
+    another program's item is refused, to be tried again, for as long as the first is known.
+    """
 
     def __init__(self, store: ItemStore, *, timeout: float, most_open: int) -> None:
         """`timeout` in seconds of silence."""
@@ -97,12 +101,16 @@ class Items:
         if peer in self._jobs:
             self._discard(peer)
         self._refused.pop(peer, None)
-        if self._store.known_item(item.item_id):
+        owner = self._store.item_owner(item.item_id)
+        if owner == peer:
             return [ItemStored(item.item_id)]
+        if owner is not None:
+            detail = f"the id {item.item_id} is another program's"
+            return [ItemRefused(item.item_id, Reason.BAD_INTAKE, detail, True)]
         if len(self._jobs) >= self._most_open:
             detail = "too many items are in progress"
             return [ItemRefused(item.item_id, Reason.SPOOL_FULL, detail, True)]
-        job = self._store.begin_item(item)
+        job = self._store.begin_item(peer, item)
         job.heard = now
         self._jobs[peer] = job
         return []
@@ -136,7 +144,7 @@ class Items:
     def _stray(self, peer: str, message: FromPayload) -> Sequence[Message]:
         if isinstance(message, ItemChunk):
             return []
-        if self._store.known_item(message.item_id):
+        if self._store.item_owner(message.item_id) == peer:
             return [ItemStored(message.item_id)]
         last = self._refused.get(peer)
         if last is not None and last.item_id == message.item_id:

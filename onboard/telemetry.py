@@ -38,6 +38,7 @@ class EventId(IntEnum):
     COMMAND_REFUSED = 11
     KEYS_LEFT = 12
     FRAME_FALLBACK = 13
+    DISK_TROUBLE = 14
 
 
 _SEVERITY = {
@@ -48,6 +49,7 @@ _SEVERITY = {
     EventId.SPOOL_NOTICE: Severity.MEDIUM,
     EventId.COMMAND_REFUSED: Severity.MEDIUM,
     EventId.KEYS_LEFT: Severity.MEDIUM,
+    EventId.DISK_TROUBLE: Severity.HIGH,
 }
 
 

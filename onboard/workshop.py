@@ -70,9 +70,9 @@ class Workshop:
 
     # Frames.
 
-    def known_frame(self, frame_id: str) -> bytes | None:
-        """The product that this frame became, if it did."""
-        return self._spool.products.known_frame(frame_id)
+    def known_frame(self, camera: str, frame_id: str) -> bytes | None:
+        """The product that this camera's frame became, if it did."""
+        return self._spool.products.known_frame(camera, frame_id)
 
     def begin(self, frame: FrameBegin, way: Way) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
@@ -128,17 +128,17 @@ class Workshop:
 
     # Items.
 
-    def known_item(self, item_id: str) -> bool:
-        """True if the item is durable, or was and has been sent."""
-        return self._spool.items.known(item_id) is not None
+    def item_owner(self, item_id: str) -> str | None:
+        """The program whose item is durable under this id, or was and has been sent."""
+        return self._spool.items.owner(item_id)
 
-    def begin_item(self, item: ItemBegin) -> ItemJob:
+    def begin_item(self, peer: str, item: ItemBegin) -> ItemJob:
         """Open a file and a seal for the recipients named; raises OccultaError."""
         recipients = self._named(item) or list(self._keys.recipients)
         size = sealed.sealed_size(item.size, len(recipients), signed=True)
         if size > MAX_SIZE:
             raise OccultaError(Reason.BAD_INTAKE, f"an item of {item.size} bytes is too long")
-        file = self._spool.items.begin(item.item_id, size)
+        file = self._spool.items.begin(peer, item.item_id, size)
         context = sealed.context(self._random(crypto.PRODUCT_ID_SIZE))
         sealer = crypto.Sealer.create(context, recipients, self._signing)
         return ItemJob(item, sealed.SealingStream(sealer), file.write, file.discard, file)

@@ -41,7 +41,7 @@ from onboard.workshop import Workshop
 from sim.feed import Offer
 from tests.support import KEY, SATELLITE, recover
 
-CAMERA, OTHER_CAMERA, PAYLOAD = "peer-1", "peer-2", "payload"
+CAMERA, OTHER_CAMERA, PAYLOAD = "camera-1", "camera-2", "payload"
 GROUND = 2
 WINDOW = 1 << 16
 WALL = 5000.0
@@ -62,7 +62,7 @@ class Onboard:
         self._settings: dict[str, Any] = {
             "recipients": (KEY.public,), "destinations": (GROUND,), "share": 0.05,
             "when_unknown": 1 << 14, "window": WINDOW, "timeout": 10.0, "most_open": 4,
-            "max_bytes": 1 << 28, "max_items": 100, "when_full": "refuse",
+            "max_bytes": 1 << 28, "max_products": 10_000, "max_items": 100, "when_full": "refuse",
         } | changes
         self._numbers = count(1)
         self.open()
@@ -70,8 +70,8 @@ class Onboard:
     def open(self) -> None:
         """A daemon starts on the spool as it is."""
         of = self._settings
-        limits = {name: of[name] for name in ("max_bytes", "max_items", "when_full")}
-        self.spool = Spool(self.folder, **limits)
+        limits = ("max_bytes", "max_products", "max_items", "when_full")
+        self.spool = Spool(self.folder, **{name: of[name] for name in limits})
         self.workshop = Workshop(
             self.spool, Keys(of["recipients"], SATELLITE), self._rules, of["destinations"],
             share=of["share"], when_unknown=of["when_unknown"],
@@ -133,7 +133,7 @@ class Onboard:
 
 def begin(frame_id: str = "frame-1", size: int | None = None, **changes: Any) -> FrameBegin:
     facts: dict[str, Any] = {
-        "camera": "camera-1", "captured_at": 1000.0, "sensitive": False, "labels": {},
+        "camera": CAMERA, "captured_at": 1000.0, "sensitive": False, "labels": {},
     } | changes
     return FrameBegin(frame_id, size=size, **facts)
 
@@ -178,7 +178,7 @@ def store(
     frames: Frames, data: bytes, frame_id: str = "frame-1", peer: str = CAMERA, **changes: Any
 ) -> bytes:
     """Offer a frame that is to be stored; the product's id."""
-    facts = {"size": len(data)} | changes
+    facts = {"size": len(data), "camera": peer} | changes
     answer = offer(frames, begin(frame_id, **facts), data, peer)
     assert isinstance(answer, FrameStored), answer
     assert answer.frame_id == frame_id

@@ -244,3 +244,10 @@ class Mission:
                 if path.is_file():
                     found[path] = path.read_bytes()
         return found
+
+
+def refusals(mission):
+    """How often the daemon that runs now has refused frames at their beginning."""
+    health = mission.health()
+    done = health.get("frames_protected", 0) + health.get("frames_discarded", 0)
+    return health.get("frames_in", 0) - done

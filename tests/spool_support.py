@@ -16,19 +16,20 @@ from tests.support import SATELLITE
 GROUND, OTHER = 2, 3
 OVERHEAD = 16
 PLENTY = 1 << 20
+CAMERA, PEER = "camera-1", "payload"
 
 
 def open_spool(folder: Path, **changes: object) -> Spool:
-    limits = {"max_bytes": PLENTY, "max_items": 100} | changes
+    limits = {"max_bytes": PLENTY, "max_products": 10_000, "max_items": 100} | changes
     return Spool(folder, **limits)  # type: ignore[arg-type]
 
 
 def product_of(
     number: int, data: bytes, priority: int = 100, destinations: tuple[int, ...] = (GROUND,),
-    frame: str | None = None,
+    frame: str | None = None, camera: str = CAMERA,
 ) -> Product:
     return Product(
-        number.to_bytes(16, "big"), frame or f"frame-{number}", "camera-1", 1000.0 + number,
+        number.to_bytes(16, "big"), frame or f"frame-{number}", camera, 1000.0 + number,
         2000.0 + number, "reversible", "exact", priority, destinations, len(data),
         hashlib.sha256(data).digest(),
     )
@@ -63,8 +64,8 @@ def store(
     return product, pieces
 
 
-def queue(spool: Spool, key: str, data: bytes) -> None:
-    file = spool.items.begin(key, len(data))
+def queue(spool: Spool, key: str, data: bytes, peer: str = PEER) -> None:
+    file = spool.items.begin(peer, key, len(data))
     file.write(data)
     spool.items.commit(file)
 

@@ -222,9 +222,9 @@ def test_a_frame_offered_again_is_the_same_product(onboard: Onboard) -> None:
     product = store(onboard.frames, DATA)
     again = FrameStored("frame-1", product)
     assert onboard.frames.receive(CAMERA, begin(size=7), 0) == [again]
-    assert tell(onboard.frames, OTHER_CAMERA, end(DATA), 0) == [again]
+    assert tell(onboard.frames, CAMERA, end(DATA), 0) == [again]
     onboard.restart()
-    assert onboard.frames.receive(OTHER_CAMERA, begin(), 0) == [again]
+    assert onboard.frames.receive(CAMERA, begin(), 0) == [again]
     onboard.spool.products.cancel(product)
     assert onboard.frames.receive(CAMERA, begin(), 0) == [again]
     onboard.restart()
@@ -240,16 +240,39 @@ def test_a_frame_that_was_delivered_is_known(onboard: Onboard) -> None:
     assert onboard.frames.receive(CAMERA, begin(), 0) == [FrameStored("frame-1", product)]
 
 
-def test_one_frame_from_two_cameras_is_one_product(onboard: Onboard) -> None:
-    frames, data = onboard.frames, DATA[:1000]
-    for peer in (CAMERA, OTHER_CAMERA):
-        frames.receive(peer, begin(), 0)
-        frames.receive(peer, chunk(data), 0)
-    first = tell(frames, CAMERA, end(data), 0)
-    assert isinstance(first[0], FrameStored)
-    assert tell(frames, OTHER_CAMERA, end(data), 0) == first
-    assert onboard.spool.counts().products == 1
-    assert onboard.unfinished() == []
+def test_a_frame_id_is_its_cameras_own(onboard: Onboard) -> None:
+    """In progress at the same time, and ended at the same time."""
+    pictures = {CAMERA: DATA[:1000], OTHER_CAMERA: DATA[1000:1500]}
+    for peer, data in pictures.items():
+        onboard.frames.receive(peer, begin(camera=peer), 0)
+        onboard.frames.receive(peer, chunk(data), 0)
+    for peer, data in pictures.items():
+        assert onboard.frames.receive(peer, end(data), 0) == []
+    assert onboard.frames.open_frames == 2
+    told = []
+    while onboard.frames.is_working:
+        told += onboard.frames.work()
+    assert [peer for peer, _ in told] == list(pictures)
+    for peer, answer in told:
+        assert isinstance(answer, FrameStored)
+        manifest, data = onboard.product(answer.product_id)
+        assert (manifest.frame_id, data) == ("frame-1", pictures[peer])
+    onboard.restart()
+    for peer, answer in told:
+        assert onboard.frames.receive(peer, begin(camera=peer), 0) == [answer]
+    (onboard.folder / "spool.db").unlink()
+    onboard.restart()
+    for peer, answer in told:
+        assert onboard.frames.receive(peer, end(pictures[peer]), 0) == [answer]
+
+
+def test_no_camera_takes_the_place_of_anothers_frame(onboard: Onboard) -> None:
+    """What a camera stores under ids that it has guessed costs nobody else a frame."""
+    guessed = store(onboard.frames, b"not the picture", peer=OTHER_CAMERA)
+    assert refused(tell(onboard.frames, CAMERA, end(DATA))) == RETRY
+    assert onboard.frames.receive(CAMERA, begin(), 0) == [Credit("frame-1", WINDOW)]
+    product = store(onboard.frames, DATA)
+    assert product != guessed and stored_data(onboard, product) == DATA
 
 
 def test_two_cameras_do_not_mix(onboard: Onboard) -> None:
@@ -284,7 +307,7 @@ def test_too_many_open_frames(tmp_path: Path) -> None:
 
 def test_no_frame_begins_while_the_daemon_stops(onboard: Onboard) -> None:
     frames = onboard.frames
-    known = store(frames, DATA, "known")
+    known = store(frames, DATA, "known", OTHER_CAMERA)
     frames.receive(CAMERA, begin(), 0)
     frames.accepting = False
     assert refused(frames.receive(OTHER_CAMERA, begin("new"), 0), "new") == (

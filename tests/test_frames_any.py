@@ -35,29 +35,29 @@ class AnyCamera(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self._onboard = Onboard(Path(self._folder.name), PLAIN, window=200, most_open=2)
         self._now = 0.0
-        self._products: dict[str, bytes] = {}
+        self._products: dict[tuple[str, str], bytes] = {}
 
     def teardown(self) -> None:
         self._onboard.frames.abandon()
         assert self._onboard.unfinished() == []
-        for frame_id, product in self._products.items():
+        for (_, frame_id), product in self._products.items():
             assert self._onboard.product(product)[1] == _FRAMES[frame_id]
         self._onboard.spool.close()
         self._folder.cleanup()
 
     def _send(self, peer: str, message: FrameBegin | FrameChunk | FrameEnd | FrameAbort) -> None:
         for answer in self._onboard.frames.receive(peer, message, self._now):
-            self._check(answer)
+            self._check(peer, answer)
 
-    def _check(self, answer: Message) -> None:
+    def _check(self, peer: str, answer: Message) -> None:
         assert encode(answer)
         if isinstance(answer, FrameStored):
-            known = self._products.setdefault(answer.frame_id, answer.product_id)
+            known = self._products.setdefault((peer, answer.frame_id), answer.product_id)
             assert known == answer.product_id
 
     @rule(peer=_PEERS, frame_id=_IDS, size=st.none() | st.integers(0, 400))
     def begin(self, peer: str, frame_id: str, size: int | None) -> None:
-        self._send(peer, begin(frame_id, size))
+        self._send(peer, begin(frame_id, size, camera=peer))
 
     @rule(peer=_PEERS, frame_id=_IDS, offset=st.sampled_from([0, 50, 100, 250]),
           size=st.sampled_from([1, 50, 200, 250]))
@@ -81,8 +81,8 @@ class AnyCamera(RuleBasedStateMachine):
 
     @rule()
     def work(self) -> None:
-        for _, answer in self._onboard.frames.work():
-            self._check(answer)
+        for peer, answer in self._onboard.frames.work():
+            self._check(peer, answer)
 
     @rule()
     def restart(self) -> None:
@@ -95,9 +95,10 @@ class AnyCamera(RuleBasedStateMachine):
         while self._onboard.frames.is_working:
             self.work()
         data = _FRAMES[frame_id]
-        answer = offer(self._onboard.frames, begin(frame_id, len(data)), data, peer, self._now)
+        frame = begin(frame_id, len(data), camera=peer)
+        answer = offer(self._onboard.frames, frame, data, peer, self._now)
         assert isinstance(answer, FrameStored)
-        assert self._products.setdefault(frame_id, answer.product_id) == answer.product_id
+        self._check(peer, answer)
 
     @invariant()
     def as_many_files_as_frames(self) -> None:

@@ -11,17 +11,15 @@ import pytest
 
 from occulta.errors import Reason
 from occulta.link.messages import FrameBegin, encode
-from onboard.config import Rule
-from onboard.intake import FOLDER, FRAME_WORDS, ITEM_WORDS, REFUSED, FolderIntake
+from onboard.config import FOLDER, Rule
+from onboard.intake import FRAME_WORDS, ITEM_WORDS, REFUSED, FolderIntake
 from onboard.spool import Product
 from tests import jpegs
 from tests.intake_support import (
-    CAMERA,
     EXACT,
     PLAIN,
     STRICT,
     Onboard,
-    begin,
     joined,
     open_sealed,
     recovered,
@@ -372,18 +370,6 @@ def test_a_frame_that_timed_out_is_read_again(world: World) -> None:
     world.settle()
     assert world.names() == ["a.jpg"]
     world.wait()
-    assert list(world.products().values()) == [bytes(5000)]
-
-
-def test_no_peer_is_mistaken_for_the_folder(world: World) -> None:
-    """A camera may well be called that."""
-    world.put("a.jpg", bytes(5000))
-    for _ in range(3):
-        world.intake.update(world.now)
-    for peer in (CAMERA, FOLDER):
-        world.onboard.frames.receive(peer, begin(peer), world.now)
-    assert world.onboard.frames.open_frames == 3
-    world.settle()
     assert list(world.products().values()) == [bytes(5000)]
 
 

@@ -144,9 +144,9 @@ def test_an_item_given_twice(onboard: Onboard) -> None:
     before = item(onboard)
     stored = [ItemStored("item-1")]
     assert onboard.items.receive(PAYLOAD, begin(7), 0) == stored
-    assert onboard.items.receive(OTHER, item_end(SECRET), 0) == stored
+    assert onboard.items.receive(PAYLOAD, item_end(SECRET), 0) == stored
     onboard.restart()
-    assert onboard.items.receive(OTHER, begin(len(SECRET)), 0) == stored
+    assert onboard.items.receive(PAYLOAD, begin(len(SECRET)), 0) == stored
     assert give(onboard.items, SECRET) == ItemStored("item-1")
     assert onboard.spool.counts().items == 1
     assert item(onboard) == before
@@ -165,13 +165,33 @@ def test_an_item_that_was_delivered_is_known(onboard: Onboard) -> None:
     assert onboard.spool.counts().items == 0
 
 
-def test_one_item_from_two_programs(onboard: Onboard) -> None:
+def test_an_item_id_is_for_the_first_to_use_it(onboard: Onboard) -> None:
+    """Nobody is told that his item is stored where another's is; the reason says whose it is."""
+    queue(onboard.items, b"not the item", peer=OTHER)
+    taken = ItemRefused("item-1", Reason.BAD_INTAKE, "the id item-1 is another program's", True)
+    assert give(onboard.items, SECRET) == taken
+    assert refused(onboard.items.receive(PAYLOAD, item_end(SECRET), 0), "item-1") == LOST
+    (onboard.folder / "spool.db").unlink()
+    onboard.restart()
+    assert give(onboard.items, SECRET) == taken
+    product = store(onboard.frames, FRAME)
+    onboard.spool.deliveries.mark_sending(product, 2)
+    onboard.spool.deliveries.mark_delivered(product, 2)
+    assert (onboard.queued(), onboard.spool.counts().items) == ({}, 0)
+    assert give(onboard.items, SECRET) == taken  # on the ground it would be the item that arrived
+    assert give(onboard.items, b"not the item", peer=OTHER) == ItemStored("item-1")
+    queue(onboard.items, SECRET, "item-2")
+    assert open_sealed(item(onboard, "item-2")) == SECRET
+
+
+def test_one_item_id_from_two_programs_at_once(onboard: Onboard) -> None:
     data = SECRET[:1000]
     for peer in (PAYLOAD, OTHER):
         onboard.items.receive(peer, begin(1000), 0)
         onboard.items.receive(peer, ItemChunk("item-1", 0, data), 0)
-    for peer in (PAYLOAD, OTHER):
-        assert onboard.items.receive(peer, item_end(data), 0) == [ItemStored("item-1")]
+    assert onboard.items.receive(PAYLOAD, item_end(data), 0) == [ItemStored("item-1")]
+    assert refused(onboard.items.receive(OTHER, item_end(data), 0), "item-1") == LOST
+    assert refused(onboard.items.receive(OTHER, begin(1000), 0), "item-1") == LOST
     assert onboard.spool.counts().items == 1
     assert open_sealed(item(onboard)) == data
     assert onboard.unfinished() == []
@@ -302,7 +322,8 @@ class AnyProgram(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self._onboard = Onboard(Path(self._folder.name), most_open=2)
         self._now = 0.0
-        self._stored: set[str] = set()
+        self._stored: dict[str, str] = {}
+        """Whose item it is."""
 
     def teardown(self) -> None:
         self._onboard.items.abandon()
@@ -317,11 +338,11 @@ class AnyProgram(RuleBasedStateMachine):
         for answer in self._onboard.items.receive(peer, message, self._now):
             assert encode(answer)
             if isinstance(answer, ItemStored):
-                self._stored.add(answer.item_id)
+                assert self._stored.setdefault(answer.item_id, peer) == peer
             else:
                 assert isinstance(answer, ItemRefused)
                 if isinstance(message, ItemBegin):
-                    assert message.item_id not in self._stored
+                    assert self._stored.get(message.item_id) != peer
 
     @rule(peer=_PEERS, item_id=_IDS, size=st.none() | st.integers(0, 400) | st.just(MAX_SIZE),
           recipients=st.sampled_from([(), (KEY.public.fingerprint,), (bytes(16),)]))
@@ -351,8 +372,12 @@ class AnyProgram(RuleBasedStateMachine):
     @rule(peer=_PEERS, item_id=_IDS)
     def well_behaved(self, peer: str, item_id: str) -> None:
         if len(self._onboard.unfinished()) < 2:
-            queue(self._onboard.items, _ITEMS[item_id], item_id, peer=peer, now=self._now)
-            self._stored.add(item_id)
+            data, owner = _ITEMS[item_id], self._stored.setdefault(item_id, peer)
+            answer = give(self._onboard.items, data, item_id, peer, self._now)
+            if owner == peer:
+                assert answer == ItemStored(item_id)
+            else:
+                assert refused(answer, item_id) == LOST
 
     @invariant()
     def nothing_in_the_clear(self) -> None:

@@ -18,8 +18,10 @@ from occulta.errors import Reason
 from onboard.spool import Counts, Part, Product, Spool
 from onboard.spool import rows as product_rows
 from tests.spool_support import (
+    CAMERA,
     GROUND,
     OTHER,
+    PEER,
     data_of,
     deliver,
     manifest_of,
@@ -85,7 +87,7 @@ def test_a_file_in_progress_has_no_name_and_leaves_nothing(spool: Spool) -> None
 def test_closing_discards_what_is_in_progress(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     spool.products.begin(None, 0).write(b"abc")
-    spool.items.begin("key", 3).write(b"abc")
+    spool.items.begin(PEER, "key", 3).write(b"abc")
     spool.close()
     spool.close()
     assert names(tmp_path / "products") == names(tmp_path / "items") == set()
@@ -149,7 +151,7 @@ def test_nothing_is_committed_inside_a_transaction(spool: Spool) -> None:
     file = spool.products.begin(None, 0)
     file.write(b"abc")
     product = product_of(1, b"abc")
-    item = spool.items.begin("key", 1)
+    item = spool.items.begin(PEER, "key", 1)
     item.write(b"a")
     with spool.transaction():
         with pytest.raises(ValueError):
@@ -163,10 +165,10 @@ def test_nothing_is_committed_inside_a_transaction(spool: Spool) -> None:
 
 def test_a_frame_is_known_by_its_product(spool: Spool) -> None:
     product, _ = store(spool, 1)
-    assert spool.products.known_frame("frame-1") == product.id
-    assert spool.products.known_frame("frame-2") is None
+    assert spool.products.known_frame(CAMERA, "frame-1") == product.id
+    assert spool.products.known_frame(CAMERA, "frame-2") is None
     deliver(spool, product)
-    assert spool.products.known_frame("frame-1") == product.id
+    assert spool.products.known_frame(CAMERA, "frame-1") == product.id
 
 
 def test_a_frame_stored_twice_is_stored_once(spool: Spool) -> None:
@@ -185,7 +187,7 @@ def test_the_history_is_bounded(spool: Spool, monkeypatch: pytest.MonkeyPatch) -
     for number in range(1, 7):
         deliver(spool, store(spool, number)[0])
     store(spool, 7)
-    known = [n for n in range(8) if spool.products.known_frame(f"frame-{n}")]
+    known = [n for n in range(8) if spool.products.known_frame(CAMERA, f"frame-{n}")]
     assert known == [0, 4, 5, 6, 7]
     assert next_id(spool) == kept.id
 
@@ -243,7 +245,7 @@ def test_cancelling(spool: Spool) -> None:
     assert not spool.deliveries.mark_delivered(product.id, GROUND)
     assert spool.deliveries.sending() == [] and next_id(spool, OTHER) is None
     assert names(spool.products.folder) == set()
-    assert spool.products.known_frame("frame-1") == product.id
+    assert spool.products.known_frame(CAMERA, "frame-1") == product.id
 
 
 def test_purging_takes_what_waits_and_is_no_more_important(spool: Spool) -> None:

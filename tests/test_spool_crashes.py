@@ -18,6 +18,7 @@ import pytest
 from onboard.spool import Product, Spool
 from onboard.spool.files import is_temporary
 from tests.spool_support import (
+    CAMERA,
     GROUND,
     OVERHEAD,
     data_of,
@@ -100,11 +101,11 @@ def is_whole(spool: Spool, product: Product) -> bool:
     place = spool.products.folder / product.id.hex()
     if spool.products.get(product.id) is None:
         assert not place.exists()
-        assert spool.products.known_frame(product.frame_id) is None
+        assert spool.products.known_frame(CAMERA, product.frame_id) is None
         return False
     assert data_of(spool, product) == bytes([product.id[-1]]) * 50 + ITEM[20:100]
     assert (place / "manifest").read_bytes() == manifest_of(product)
-    assert spool.products.known_frame(product.frame_id) == product.id
+    assert spool.products.known_frame(CAMERA, product.frame_id) == product.id
     return True
 
 
@@ -136,7 +137,8 @@ def test_an_item_is_there_or_not(disk: Disk) -> None:
         seen.setdefault(step, set()).add(there)
         expected = {"old": [(0, b"abc")]} | ({"new": [(0, ITEM)]} if there else {})
         assert still_queued(spool) == expected, step
-        assert names(spool.items.folder) == {"old~3"} | ({"new~200"} if there else set())
+        files = {"payload~old~3", "payload~new~200"} if there else {"payload~old~3"}
+        assert names(spool.items.folder) == files
     assert list(seen) == ["nothing done", *ITEM_STEPS, "all done"]
     assert [seen[step] for step in seen] == [{False}] * 2 + [{True}] * 5
 
@@ -157,7 +159,7 @@ def test_the_last_delivery(disk: Disk) -> None:
         assert names(spool.products.folder) == {p.id.hex() for p in waiting(spool)}
         assert len(waiting(spool)) == 1 + there
         assert spool.items.known("key") == ("queued" if there else "delivered")
-        assert names(spool.items.folder) == ({"key~200"} if there else set())
+        assert names(spool.items.folder) == ({"payload~key~200"} if there else set())
         assert still_queued(spool) == {} and spool.take_notices() == []
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.spool_support import (
+    CAMERA,
     GROUND,
     ITEM,
     by_priority,
@@ -55,7 +56,7 @@ def test_a_damaged_product_is_not_sent(
         assert waiting(spool) == by_priority(rest)
         assert spool.counts().damaged == 1
         assert spool.products.get(broken.id) is None
-        assert spool.products.known_frame(broken.frame_id) is None
+        assert spool.products.known_frame(CAMERA, broken.frame_id) is None
         assert not spool.deliveries.mark_sending(broken.id, GROUND)
         assert still_queued(spool)["key"] == [(300, ITEM[300:600]), (900, ITEM[900:])]
     with open_spool(tmp_path) as spool:
@@ -66,7 +67,7 @@ def test_a_damaged_product_is_not_sent(
         assert spool.products.commit(file, again, manifest_of(again)) == again.id
         assert spool.products.cancel(broken.id) and not spool.products.cancel(broken.id)
         assert broken.id.hex() not in names(spool.products.folder)
-        assert spool.products.known_frame(broken.frame_id) == again.id
+        assert spool.products.known_frame(CAMERA, broken.frame_id) == again.id
 
 
 @pytest.mark.parametrize(("name", "damage", "why"), [
@@ -108,7 +109,7 @@ def test_a_product_of_the_right_size_and_other_bytes(
 
 def test_a_damaged_item(tmp_path: Path) -> None:
     fill(tmp_path)
-    longer(tmp_path / "items" / "key~1024")
+    longer(tmp_path / "items" / "payload~key~1024")
     with open_spool(tmp_path) as spool:
         expected = "item key is lost: its file has 1025 bytes, not 1024"
         assert spool.take_notices() == [expected]
@@ -121,15 +122,15 @@ def test_an_item_that_is_smaller_than_what_was_carried_of_it(tmp_path: Path) -> 
     """Without a database, an item of the same key: what lies within it is carried."""
     fill(tmp_path)
     (tmp_path / "spool.db").unlink()
-    (tmp_path / "items" / "key~1024").unlink()
-    (tmp_path / "items" / "key~500").write_bytes(ITEM[:500])
+    (tmp_path / "items" / "payload~key~1024").unlink()
+    (tmp_path / "items" / "payload~key~500").write_bytes(ITEM[:500])
     with open_spool(tmp_path) as spool:
         assert still_queued(spool)["key"] == [(300, ITEM[300:500])]
 
 
 def test_a_missing_item(tmp_path: Path) -> None:
     fill(tmp_path)
-    (tmp_path / "items" / "key~1024").unlink()
+    (tmp_path / "items" / "payload~key~1024").unlink()
     with open_spool(tmp_path) as spool:
         assert spool.take_notices() == ["item key is lost: its file is missing"]
 

@@ -19,9 +19,11 @@ from occulta.errors import OccultaError, Reason
 from onboard.spool import Product, ProductFile, Spool
 from onboard.spool.files import PartialFile
 from tests.spool_support import (
+    CAMERA,
     GROUND,
     OTHER,
     OVERHEAD,
+    PEER,
     manifest_of,
     names,
     open_spool,
@@ -233,33 +235,33 @@ def test_damaged_products_go_first(tmp_path: Path, one: int) -> None:
 def test_the_number_of_items_is_bounded(tmp_path: Path) -> None:
     with spool_of(tmp_path, 1000, max_items=2) as spool:
         queue(spool, "a", b"1")
-        file = spool.items.begin("b", 1)
+        file = spool.items.begin(PEER, "b", 1)
         with refusal(Reason.SPOOL_FULL):
-            spool.items.begin("c", 1)
+            spool.items.begin(PEER, "c", 1)
         file.discard()
         queue(spool, "c", b"3")
         with refusal(Reason.SPOOL_FULL):
-            spool.items.begin("b", 1)
+            spool.items.begin(PEER, "b", 1)
 
 
 def test_private_data_leaves_room_for_what_carries_it(tmp_path: Path) -> None:
     with spool_of(tmp_path, 1000) as spool:
         queue(spool, "a", bytes(400))
         with refusal(Reason.SPOOL_FULL):
-            spool.items.begin("b", 101)
-        file = spool.items.begin("b", 100)
+            spool.items.begin(PEER, "b", 101)
+        file = spool.items.begin(PEER, "b", 100)
         with refusal(Reason.SPOOL_FULL):
-            spool.items.begin("c", 1)
+            spool.items.begin(PEER, "c", 1)
         file.discard()
     with spool_of(tmp_path, 1000, max_item_bytes=401) as spool:
         with refusal(Reason.SPOOL_FULL):
-            spool.items.begin("b", 2)
+            spool.items.begin(PEER, "b", 2)
         queue(spool, "b", b"1")
 
 
 def test_an_item_is_reserved_whole(tmp_path: Path) -> None:
     with spool_of(tmp_path, 1000) as spool:
-        spool.items.begin("a", 500)
+        spool.items.begin(PEER, "a", 500)
         with refusal(Reason.SPOOL_FULL):
             spool.products.begin(501, 0)
         spool.products.begin(500, 0).write(bytes(500))
@@ -275,7 +277,7 @@ def full_disk(file: PartialFile) -> None:
 
 def test_a_disk_without_room(tmp_path: Path) -> None:
     with open_spool(tmp_path) as spool:
-        file, item = spool.products.begin(None, 0), spool.items.begin("key", 3)
+        file, item = spool.products.begin(None, 0), spool.items.begin(PEER, "key", 3)
         for each in (file, item):
             full_disk(each)
             with refusal(Reason.DISK_FULL):
@@ -361,5 +363,5 @@ def test_a_product_that_cannot_be_made_durable(
         with refusal(Reason.OUTPUT_UNWRITABLE):
             spool.products.commit(file, product, manifest_of(product))
         assert product.id.hex() not in names(spool.products.folder)
-        assert spool.products.known_frame(product.frame_id) is None
+        assert spool.products.known_frame(CAMERA, product.frame_id) is None
         assert spool.counts().bytes == 0

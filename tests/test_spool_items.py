@@ -27,6 +27,7 @@ from tests.spool_support import (
     GROUND,
     OTHER,
     OVERHEAD,
+    PEER,
     deliver,
     manifest_of,
     names,
@@ -106,7 +107,7 @@ def test_an_item_goes_when_all_of_it_was_delivered(spool: Spool) -> None:
     second, _ = store(spool, 2, private=100 + OVERHEAD)
     deliver(spool, second)
     deliver(spool, first)
-    assert spool.items.known("key") == "queued" and names(spool.items.folder) == {"key~200"}
+    assert spool.items.known("key") == "queued" and names(spool.items.folder) == {"payload~key~200"}
     deliver(spool, first, OTHER)
     assert spool.items.known("key") == "delivered" and names(spool.items.folder) == set()
     assert spool.counts().items == spool.counts().bytes == 0
@@ -143,7 +144,7 @@ def test_the_history_is_bounded(spool: Spool, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("key", ["", ".", "..", "a/b", "a~", "ä", "a" * 65, "a\n"])
 def test_what_is_no_key(spool: Spool, key: str) -> None:
     with pytest.raises(ValueError):
-        spool.items.begin(key, 1)
+        spool.items.begin(PEER, key, 1)
 
 
 @pytest.mark.parametrize("key", [".hidden", ".7", "...", "-", "a" * 64])
@@ -157,8 +158,8 @@ def test_odd_keys(spool: Spool, tmp_path: Path, key: str) -> None:
 def test_an_item_has_the_size_it_was_given(spool: Spool) -> None:
     for size in (0, -1, (1 << 40) + 1):
         with pytest.raises(ValueError):
-            spool.items.begin("key", size)
-    file = spool.items.begin("key", 3)
+            spool.items.begin(PEER, "key", size)
+    file = spool.items.begin(PEER, "key", 3)
     file.write(b"ab")
     with pytest.raises(ValueError):
         spool.items.commit(file)
@@ -173,14 +174,14 @@ def test_an_item_has_the_size_it_was_given(spool: Spool) -> None:
 def test_an_item_that_cannot_be_read_disturbs_no_other(spool: Spool) -> None:
     for key in ("a", "b", "c"):
         queue(spool, key, ITEM)
-    (spool.items.folder / "a~200").unlink()
-    (spool.items.folder / "b~200").write_bytes(ITEM[:100])
+    (spool.items.folder / "payload~a~200").unlink()
+    (spool.items.folder / "payload~b~200").write_bytes(ITEM[:100])
     assert still_queued(spool) == {"c": [(0, ITEM)]}
     assert spool.take_notices() == [
         "item a is lost: cannot read it: No such file or directory",
         "item b is lost: its file is too short",
     ]
-    assert spool.items.known("a") is None and names(spool.items.folder) == {"c~200"}
+    assert spool.items.known("a") is None and names(spool.items.folder) == {"payload~c~200"}
     queue(spool, "a", b"again")
     assert still_queued(spool) == {"c": [(0, ITEM)], "a": [(0, b"again")]}
 
@@ -190,7 +191,7 @@ def test_what_was_given_of_an_item_lost_meanwhile(spool: Spool) -> None:
     queue(spool, "a", ITEM)
     file = spool.products.begin(None, 0)
     (piece,) = spool.items.next_pieces(file, 50, 0)
-    (spool.items.folder / "a~200").unlink()
+    (spool.items.folder / "payload~a~200").unlink()
     assert still_queued(spool) == {}
     queue(spool, "a", bytes(60))
     file.write(b"abc")
@@ -326,7 +327,7 @@ class Queue(RuleBasedStateMachine):
         queued = still_queued(self.spool)
         for key, data in self.items.items():
             if self.spool.items.known(key) != "queued":
-                assert not (self.folder / "items" / f"{key}~{len(data)}").exists()
+                assert not (self.folder / "items" / f"{PEER}~{key}~{len(data)}").exists()
                 assert self.arrived[key].covers(0, len(data)), key
                 continue
             for offset, piece in queued.get(key, []):

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from occulta.errors import OccultaError, Reason
 from onboard.spool import Product
 from onboard.spool.rebuild import MAX_SET_ASIDE
 from tests.spool_support import (
+    CAMERA,
     GROUND,
     ITEM,
     OTHER,
@@ -33,8 +34,11 @@ from tests.spool_support import (
     data_of,
     deliver,
     fill,
+    manifest_of,
     names,
     open_spool,
+    product_of,
+    queue,
     refused,
     still_queued,
     store,
@@ -52,7 +56,7 @@ def assert_rebuilt(folder: Path, products: list[Product]) -> list[str]:
         assert waiting(spool, OTHER) == by_priority(elsewhere)
         for number, product in enumerate(products):
             assert data_of(spool, product)[: 2000 + number] == bytes([number]) * (2000 + number)
-            assert spool.products.known_frame(product.frame_id) == product.id
+            assert spool.products.known_frame(CAMERA, product.frame_id) == product.id
         assert still_queued(spool) == {"key": [(900, ITEM[900:])], "other": [(0, ITEM[:300])]}
         return spool.take_notices()
 
@@ -77,6 +81,38 @@ def another_schema(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE products (id)")
     connection.close()
+
+
+def test_ids_stay_their_peers_own(tmp_path: Path) -> None:
+    """Two cameras' frames of one id, and whose an item is, are in the folders too."""
+    with open_spool(tmp_path) as spool:
+        queue(spool, "key", ITEM, "payload-2")
+        for number, camera in ((1, CAMERA), (2, "camera-2")):
+            file = spool.products.begin(None, 0)
+            product = product_of(number, b"", frame="frame", camera=camera)
+            assert spool.products.commit(file, product, manifest_of(product)) == product.id
+    (tmp_path / "spool.db").unlink()
+    with open_spool(tmp_path) as spool:
+        known = [spool.products.known_frame(c, "frame") for c in (CAMERA, "camera-2", "camera-3")]
+        assert known == [product_of(1, b"").id, product_of(2, b"").id, None]
+        assert spool.items.owner("key") == "payload-2"
+        assert still_queued(spool) == {"key": [(0, ITEM)]}
+        file = spool.items.begin("payload", "key", 1)
+        file.write(b"x")
+        with refusal(Reason.BAD_INTAKE):
+            spool.items.commit(file)
+        assert still_queued(spool) == {"key": [(0, ITEM)]}
+        assert names(tmp_path / "items") == {f"payload-2~key~{len(ITEM)}"}
+
+
+def test_a_row_that_says_the_item_is_anothers(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        queue(spool, "key", ITEM)
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as connection, connection:
+        connection.execute("UPDATE items SET peer = 'payload-2'")
+    with open_spool(tmp_path) as spool:
+        assert "item key has another peer or size" in spool.take_notices()[0]
+        assert spool.items.owner("key") == "payload"
 
 
 def another_version(path: Path) -> None:

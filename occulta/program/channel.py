@@ -149,6 +149,8 @@ class Channel:
         key_id = self.selected_key
         if self._receiver.generation(key_id) != self._sender.generation(key_id):
             return False
+        # What cannot be saved would keep everything from being sent: first see whether it can be.
+        self._save("sender", self._sender.state())
         self._sender.ratchet()
         self._save_sender()
         self._rekeyed = now
@@ -183,6 +185,7 @@ class Channel:
         self._drain()
         if self._waiting or not self.connected:
             return False
+        self._save_sender()
         self._waiting.append(self._protect(packet))
         self._drain()
         return True
@@ -196,6 +199,7 @@ class Channel:
             self._held_back = room <= 0
             if self._held_back:
                 break
+            self._save_sender()
             outgoing = self._entity.pdus_to_send(now, room, self.remote.entity)
             if not outgoing:
                 break

@@ -47,7 +47,7 @@ def connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
 
 def failure(error: Exception, name: str) -> OccultaError:
     """The numbered reason of what SQLite could not do with the database of this name."""
-    if _code(error) & 0xFF == sqlite3.SQLITE_FULL:
+    if _code(error) & 0xFF == sqlite3.SQLITE_FULL or _code(error) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return OccultaError(Reason.DISK_FULL, f"no room to write {name}")
     return OccultaError(Reason.OUTPUT_UNWRITABLE, f"cannot write {name}: {error}")
 

@@ -81,14 +81,15 @@ def is_value(row: Row) -> bool:
 
 
 def _disagreeing_item(connection: sqlite3.Connection, folder: Path) -> str | None:
-    sizes: dict[str, set[int]] = {}
+    files: dict[str, set[tuple[str, int]]] = {}
     for path in folder.iterdir():
         found = parse_name(path.name)
         if found is not None:
-            sizes.setdefault(found[0], set()).add(found[1])
-    for key, size, state in connection.execute("SELECT key, size, state FROM items"):
-        if state == "queued" and key in sizes and size not in sizes[key]:
-            return f"item {key} has another size"
+            peer, key, size = found
+            files.setdefault(key, set()).add((peer, size))
+    for peer, key, size, state in connection.execute("SELECT peer, key, size, state FROM items"):
+        if state == "queued" and key in files and (peer, size) not in files[key]:
+            return f"item {key} has another peer or size"
     return None
 
 

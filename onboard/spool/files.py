@@ -18,10 +18,12 @@ from typing import NamedTuple, Protocol
 from occulta.errors import OccultaError, Reason
 from occulta.program.files import write_failure
 from onboard.spool.database import Database
-from onboard.spool.records import Part
+from onboard.spool.records import DATA, MANIFEST, RECORD, Part
 
 Checkpoint = Callable[[str], None]
 """Told each step by which something becomes durable."""
+RESERVE = 1 << 23
+"""Bytes of the disk that are left to the database: its log grows to 4 MiB before it is emptied."""
 _numbers = count()
 
 
@@ -79,6 +81,18 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def file_size(path: Path) -> int:
+    """Bytes of a regular file, -1 if there is none."""
+    if path.is_symlink() or not path.is_file():
+        return -1
+    return path.stat().st_size
+
+
+def size_of_product(place: Path) -> int:
+    """Bytes of what is there of a product's files."""
+    return sum(max(file_size(place / name), 0) for name in (DATA, MANIFEST, RECORD))
+
+
 def sweep(folder: Path) -> None:
     """Remove what a crash left under temporary names; raises OSError."""
     for path in folder.iterdir():
@@ -98,6 +112,9 @@ class PartialFile:
 
     `priority` says what may have to go for it; `declared` is how large it is expected to be.
     """
+
+    products = 0
+    """How many products it is to become."""
 
     def __init__(
         self, place: Path, data: Path, room: Room, priority: int, declared: int
@@ -182,18 +199,26 @@ class Policy(Protocol):
 
 
 class Room:
-    """The bytes in use, rows and files in progress, and how many there may be.
+    """The bytes and products in use, rows and files in progress, and how many there may be.
 
-    Without a policy a declared size is reserved at once; with one, room is made as bytes arrive, so
-    that a frame that never completes has cost nothing more than it took.
+    Nothing is taken in that would leave less than `RESERVE` bytes of the disk: the database needs
+    them, for what leaves the spool too.
+
+    Without a policy a product and its declared size are reserved at once; with one, room is made as
+    bytes arrive and when the product is complete, so that a frame that never completes has cost
+    nothing more than it took.
     """
 
-    def __init__(self, database: Database, max_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, database: Database, max_bytes: int, max_products: int
+    ) -> None:
         self.files: list[PartialFile] = []
         self.policy: Policy | None = None
+        self._folder = folder
         self._database = database
         self._max_bytes = max_bytes
-        self._stored = 0
+        self._max_products = max_products
+        self._stored = (0, 0)
         self._seen = -1
 
     @property
@@ -204,13 +229,7 @@ class Room:
     @property
     def stored(self) -> int:
         """Bytes of committed products and items."""
-        if self._seen != self._database.changes:
-            self._seen = self._database.changes
-            self._stored = self._database.value(
-                "SELECT (SELECT coalesce(sum(bytes), 0) FROM products WHERE bytes > 0)"
-                " + (SELECT coalesce(sum(size), 0) FROM items WHERE state = 'queued')"
-            )
-        return self._stored
+        return self._counted()[0]
 
     @property
     def used(self) -> int:
@@ -219,12 +238,27 @@ class Room:
 
     def admit(self, declared: int, priority: int) -> None:
         """Raises OccultaError(SPOOL_FULL) if so many bytes more could not be taken."""
+        self._require_disk(declared)
         spare = self.policy.droppable(priority) if self.policy else 0
         if self._charged + declared > self._max_bytes + spare:
             raise self._full()
 
+    def admit_product(self, priority: int) -> None:
+        """Raises OccultaError(SPOOL_FULL) if one product more could not be taken."""
+        is_spare = self.policy is not None and self.policy.droppable(priority) > 0
+        reserved = sum(file.products for file in self.files) if self.reserves else 0
+        if self._products + reserved >= self._max_products and not is_spare:
+            raise self._full()
+
+    def place_product(self, priority: int) -> None:
+        """Make room for one product more, which is complete; raises OccultaError(SPOOL_FULL)."""
+        while self._products >= self._max_products:
+            if self.policy is None or not self.policy.drop_lowest(priority):
+                raise self._full()
+
     def grow(self, file: PartialFile, size: int) -> None:
         """Make room for more bytes of a file; raises OccultaError(SPOOL_FULL)."""
+        self._require_disk(size)
         needed = max(file.size + size - file.charged, 0)
         while self._charged + needed > self._max_bytes:
             if self.policy is None or not self.policy.drop_lowest(file.priority):
@@ -234,7 +268,33 @@ class Room:
     def _charged(self) -> int:
         return self.stored + sum(file.charged for file in self.files)
 
+    @property
+    def _products(self) -> int:
+        """Of which there are files, damaged ones included."""
+        return self._counted()[1]
+
+    def _counted(self) -> tuple[int, int]:
+        """Bytes and products that are committed."""
+        if self._seen != self._database.changes:
+            self._seen = self._database.changes
+            size, count = self._database.rows(
+                "SELECT coalesce(sum(bytes), 0), count(*) FROM products WHERE bytes > 0"
+            )[0]
+            queued = self._database.value(
+                "SELECT coalesce(sum(size), 0) FROM items WHERE state = 'queued'"
+            )
+            self._stored = size + queued, count
+        return self._stored
+
+    def _require_disk(self, size: int) -> None:
+        with writing(self._folder):
+            found = os.statvfs(self._folder)
+        if found.f_bavail * found.f_frsize < size + RESERVE:
+            raise OccultaError(Reason.DISK_FULL, f"the spool's disk has no room for {size} bytes")
+
     def _full(self) -> OccultaError:
         return OccultaError(
-            Reason.SPOOL_FULL, f"the spool holds {self.used} of {self._max_bytes} bytes"
+            Reason.SPOOL_FULL,
+            f"the spool holds {self.used} of {self._max_bytes} bytes,"
+            f" {self._products} of {self._max_products} products",
         )

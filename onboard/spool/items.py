@@ -33,7 +33,7 @@ from onboard.spool.records import MAX_PARTS, Piece
 HISTORY = 10_000
 """Delivered items whose keys are remembered."""
 _KEY = r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}"
-_FILE = re.compile(r"([A-Za-z0-9._-]{1,64})~([1-9][0-9]{0,12})")
+_FILE = re.compile(r"([A-Za-z0-9._-]{1,64})~([A-Za-z0-9._-]{1,64})~([1-9][0-9]{0,12})")
 _MOST_IMPORTANT = 0
 
 
@@ -42,22 +42,23 @@ def is_item_key(key: str) -> bool:
     return re.fullmatch(_KEY, key) is not None
 
 
-def item_path(folder: Path, key: str, size: int) -> Path:
+def item_path(folder: Path, peer: str, key: str, size: int) -> Path:
     """Where an item lies: the name says what the row says, for a start without rows."""
-    return folder / f"{key}~{size}"
+    return folder / f"{peer}~{key}~{size}"
 
 
-def parse_name(name: str) -> tuple[str, int] | None:
-    """The key and size in the name of an item's file, None for any other name."""
+def parse_name(name: str) -> tuple[str, str, int] | None:
+    """The peer, key and size in the name of an item's file, None for any other name."""
     found = _FILE.fullmatch(name)
-    return None if found is None else (found[1], int(found[2]))
+    return None if found is None else (found[1], found[2], int(found[3]))
 
 
 class ItemFile(PartialFile):
     """A sealed item being written, of a size known before."""
 
-    def __init__(self, key: str, size: int, place: Path, room: Room) -> None:
+    def __init__(self, peer: str, key: str, size: int, place: Path, room: Room) -> None:
         super().__init__(place, place, room, _MOST_IMPORTANT, size)
+        self.peer = peer
         self.key = key
         self.item_size = size
 
@@ -69,7 +70,9 @@ class ItemFile(PartialFile):
 
 
 class Items:
-    """The queue of sealed items, oldest first; files in `folder`, `<key>~<size>`.
+    """The queue of sealed items, oldest first; files in `folder`, `<peer>~<key>~<size>`.
+
+    A key is one item's alone, whichever peer sent it: on the ground items are joined by their keys.
 
     At most `max_items` and `max_bytes` are queued, files in progress included. Where the spool
     drops products to make room, an item counts as important as the most important product.
@@ -93,27 +96,35 @@ class Items:
         state = self._database.value("SELECT state FROM items WHERE key = ?", key)
         return cast(Literal["queued", "delivered"] | None, state)
 
-    def begin(self, key: str, size: int) -> ItemFile:
-        """A file for an item of `size` bytes as sealed.
+    def owner(self, key: str) -> str | None:
+        """The peer that sent the item known under a key."""
+        peer: str | None = self._database.value("SELECT peer FROM items WHERE key = ?", key)
+        return peer
+
+    def begin(self, peer: str, key: str, size: int) -> ItemFile:
+        """A file for a peer's item of `size` bytes as sealed.
 
         Raises OccultaError: SPOOL_FULL, DISK_FULL or OUTPUT_UNWRITABLE; ValueError for what can be
-        no key or size.
+        no name, key or size.
         """
-        if not is_item_key(key) or not 1 <= size <= MAX_SIZE:
-            raise ValueError(f"no item {key!r} of {size} bytes")
+        if not is_item_key(peer) or not is_item_key(key) or not 1 <= size <= MAX_SIZE:
+            raise ValueError(f"no item {key!r} of {size} bytes from {peer!r}")
         self._admit(size)
         self._room.admit(size, _MOST_IMPORTANT)
         with writing(self.folder):
-            return ItemFile(key, size, self.folder / temporary_name(), self._room)
+            return ItemFile(peer, key, size, self.folder / temporary_name(), self._room)
 
     def commit(self, file: ItemFile) -> None:
         """Queue the item: its file is durable first, then its row. The file is closed.
 
         An item that is queued already under this key stays as it is. Raises OccultaError:
-        DISK_FULL or OUTPUT_UNWRITABLE, after which nothing is left of it; ValueError for a file
-        that is incomplete, or inside a transaction.
+        BAD_INTAKE where the key is another peer's, DISK_FULL or OUTPUT_UNWRITABLE, after which
+        nothing is left of it; ValueError for a file that is incomplete, or inside a transaction.
         """
         self._require_complete(file)
+        if self.owner(file.key) not in (None, file.peer):
+            file.discard()
+            raise OccultaError(Reason.BAD_INTAKE, f"the id {file.key} is another program's")
         if self.known(file.key) == "queued":
             file.discard()
             return
@@ -127,7 +138,7 @@ class Items:
                 sync(self.folder)
             self._checkpoint("item named")
             with self._database.transaction():
-                self._replace(file.key, file.item_size)
+                self._replace(file.peer, file.key, file.item_size)
                 self._checkpoint("item inserted")
         except Exception:
             self._unlink(place)
@@ -143,13 +154,14 @@ class Items:
         """
         file.require_open()
         pieces: list[Piece] = []
-        for item, key, size in self._open_items():
+        for item, peer, key, size in self._open_items():
             leases = [lease for other in self._room.files for lease in other.leases]
             for start, end in self.parts.gaps(item, size, leases):
                 fits = min(end - start, room - overhead)
                 if fits < 1 or len(file.leases) == MAX_PARTS:
                     return pieces
-                data = self._read(item_path(self.folder, key, size), key, start, fits)
+                path = item_path(self.folder, peer, key, size)
+                data = self._read(path, key, start, fits)
                 if data is None:
                     break
                 piece = Piece(key, start, size, data)
@@ -170,19 +182,19 @@ class Items:
     # What a start finds on the disk.
 
     def rows(self) -> list[Row]:
-        """(key, size, state) of every item that is known."""
-        return self._database.rows("SELECT key, size, state FROM items")
+        """(peer, key, size, state) of every item that is known."""
+        return self._database.rows("SELECT peer, key, size, state FROM items")
 
-    def adopt(self, key: str, size: int) -> None:
+    def adopt(self, peer: str, key: str, size: int) -> None:
         """Queue a file that has its name already."""
-        self._replace(key, size)
+        self._replace(peer, key, size)
 
     def give_up(self, key: str, why: str) -> None:
         """Forget an item whose file is damaged; offered again, it is new."""
-        size = self._database.value("SELECT size FROM items WHERE key = ?", key)
+        peer, size = self._database.rows("SELECT peer, size FROM items WHERE key = ?", key)[0]
         self._database.change("DELETE FROM items WHERE key = ?", key)
         self._database.afterwards(lambda: self._notices.add(f"item {key} is lost: {why}"))
-        self._database.afterwards(lambda: self._unlink(item_path(self.folder, key, size)))
+        self._database.afterwards(lambda: self._unlink(item_path(self.folder, peer, key, size)))
 
     def _admit(self, size: int) -> None:
         count, stored = self._database.rows(
@@ -205,32 +217,33 @@ class Items:
         with writing(self.folder):
             file.sync()
             self._checkpoint("item synced")
-            place = item_path(self.folder, file.key, file.item_size)
+            place = item_path(self.folder, file.peer, file.key, file.item_size)
             os.rename(file.place, place)
         file.close()
         self._checkpoint("item renamed")
         return place
 
-    def _replace(self, key: str, size: int) -> None:
+    def _replace(self, peer: str, key: str, size: int) -> None:
         """The row; one of an item delivered before under the same key goes."""
         self._database.change("DELETE FROM items WHERE key = ?", key)
         self._database.insert(
-            "INSERT INTO items (key, size, carried, state) VALUES (?, ?, 0, 'queued')", key, size
+            "INSERT INTO items (peer, key, size, carried, state) VALUES (?, ?, ?, 0, 'queued')",
+            peer, key, size,
         )
         self._database.change(
             "DELETE FROM items WHERE state = 'delivered' AND seq <= (SELECT seq FROM items"
             " WHERE state = 'delivered' ORDER BY seq DESC LIMIT 1 OFFSET ?)", HISTORY,
         )
 
-    def _open_items(self) -> Iterator[tuple[int, str, int]]:
-        """(seq, key, size) of items not yet carried whole, one query each: they may change."""
+    def _open_items(self) -> Iterator[tuple[int, str, str, int]]:
+        """(seq, peer, key, size) of items not carried whole, one query each: they may change."""
         last = 0
         while row := self._database.row(
-            "SELECT seq, key, size FROM items"
+            "SELECT seq, peer, key, size FROM items"
             " WHERE state = 'queued' AND carried < size AND seq > ? ORDER BY seq LIMIT 1", last,
         ):
-            last, key, size = row
-            yield last, key, size
+            last, peer, key, size = row
+            yield last, peer, key, size
 
     def _read(self, path: Path, key: str, offset: int, size: int) -> bytes | None:
         try:
@@ -245,12 +258,14 @@ class Items:
         return data
 
     def _finish(self, item: int) -> None:
-        key, size = self._database.rows("SELECT key, size FROM items WHERE seq = ?", item)[0]
+        peer, key, size = self._database.rows(
+            "SELECT peer, key, size FROM items WHERE seq = ?", item
+        )[0]
         self._database.change("DELETE FROM parts WHERE item = ?", item)
         self._database.change(
             "UPDATE items SET state = 'delivered', carried = size WHERE seq = ?", item
         )
-        self._database.afterwards(lambda: self._unlink(item_path(self.folder, key, size)))
+        self._database.afterwards(lambda: self._unlink(item_path(self.folder, peer, key, size)))
 
     def _unlink(self, place: Path) -> None:
         self._checkpoint("item left")

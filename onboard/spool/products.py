@@ -17,6 +17,7 @@ from onboard.spool.files import (
     PartialFile,
     Room,
     remove,
+    size_of_product,
     sync,
     temporary_name,
     write_synced,
@@ -40,6 +41,8 @@ from onboard.spool.rows import Rows, State
 
 class ProductFile(PartialFile):
     """The data of a product being written."""
+
+    products = 1
 
     def __init__(self, place: Path, room: Room, priority: int, declared: int) -> None:
         super().__init__(place, place / DATA, room, priority, declared)
@@ -68,6 +71,7 @@ class Products:
         Raises OccultaError: SPOOL_FULL, DISK_FULL or OUTPUT_UNWRITABLE.
         """
         self._room.admit(declared or 0, priority)
+        self._room.admit_product(priority)
         place = self.folder / temporary_name()
         with writing(self.folder):
             place.mkdir(0o700)
@@ -90,11 +94,12 @@ class Products:
         """
         record = self._checked(file, product, manifest, carried)
         leases = _leases(file, carried)
-        known = self.known_frame(product.frame_id)
+        known = self.known_frame(product.camera, product.frame_id)
         if known is not None:
             file.discard()
             return known
         try:
+            self._room.place_product(file.priority)
             self._room.grow(file, len(manifest) + len(record))
             place = self._name(file, product, manifest, record)
         except BaseException:
@@ -114,12 +119,13 @@ class Products:
         self._checkpoint("product committed")
         return product.id
 
-    def known_frame(self, frame_id: str) -> bytes | None:
-        """The product that a frame became; the last 10 000 that are gone are remembered too.
+    def known_frame(self, camera: str, frame_id: str) -> bytes | None:
+        """The product that a camera's frame became; the last 10 000 that are gone are remembered.
 
-        A frame whose product was damaged is not known: it may be offered again.
+        A frame id is its camera's own. A frame whose product was damaged is not known: it may be
+        offered again.
         """
-        return self._rows.of_frame(frame_id)
+        return self._rows.of_frame(camera, frame_id)
 
     def get(self, product_id: bytes) -> Product | None:
         """A product that is stored and whole."""
@@ -172,6 +178,13 @@ class Products:
             state = "delivered"
         self._rows.set(seq, state, 0)
         self._database.afterwards(lambda: self._remove(self.folder / product_id.hex()))
+
+    def give_up(self, product_id: bytes, why: str) -> None:
+        """A product cannot be read: its frame may be offered again."""
+        seq = self._rows.stored(product_id)
+        if seq is not None:
+            with self._database.transaction():
+                self.damage(seq, why, size_of_product(self.folder / product_id.hex()))
 
     def damage(self, seq: int, why: str, size: int) -> None:
         """A product cannot be sent: `size` bytes are left of it, to be looked at or cancelled."""

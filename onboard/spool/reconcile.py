@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from onboard.spool.database import Database
-from onboard.spool.files import remove, writing
+from onboard.spool.files import file_size, remove, size_of_product, writing
 from onboard.spool.items import Items, item_path, parse_name
 from onboard.spool.notices import Notices
 from onboard.spool.products import Products
@@ -44,10 +44,10 @@ def reconcile(
 
 def _reconcile_items(items: Items, notices: Notices) -> None:
     rows = items.rows()
-    queued = {key: size for key, size, state in rows if state == "queued"}
-    delivered = {(key, size) for key, size, state in rows if state == "delivered"}
-    for key, size in queued.items():
-        fault = _fault(item_path(items.folder, key, size), "file", size)
+    queued = {key: (peer, size) for peer, key, size, state in rows if state == "queued"}
+    delivered = {(peer, key, size) for peer, key, size, state in rows if state == "delivered"}
+    for key, (peer, size) in queued.items():
+        fault = _fault(item_path(items.folder, peer, key, size), "file", size)
         if fault is not None:
             items.give_up(key, fault)
     adopted = 0
@@ -55,18 +55,22 @@ def _reconcile_items(items: Items, notices: Notices) -> None:
         found = parse_name(path.name)
         if found is None:
             notices.add(f"items/{path.name} is none of the spool's: left alone")
-        elif found in delivered or found[0] in queued and queued[found[0]] != found[1]:
+            continue
+        peer, key, size = found
+        if found in delivered or queued.get(key, (peer, size)) != (peer, size):
             remove(path)  # a crash came before it
-        elif found[0] not in queued:
+        elif key not in queued:
             adopted += _adopt_item(path, *found, items, notices)
     if adopted:
         notices.add(f"items taken up again: {adopted}")
 
 
-def _adopt_item(path: Path, key: str, size: int, items: Items, notices: Notices) -> bool:
+def _adopt_item(
+    path: Path, peer: str, key: str, size: int, items: Items, notices: Notices
+) -> bool:
     fault = _fault(path, "file", size)
     if fault is None:
-        items.adopt(key, size)
+        items.adopt(peer, key, size)
         return True
     remove(path)
     notices.add(f"item {key} is lost: {fault}")
@@ -80,7 +84,7 @@ def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> Non
         place = products.folder / name
         fault = _find_fault(place, size, manifest_size) if state == "stored" else None
         if fault is not None:
-            products.damage(seq, fault, _total(place))
+            products.damage(seq, fault, size_of_product(place))
         elif total == 0 and name in names:
             remove(place)  # a crash came before it
         names.discard(name)
@@ -118,17 +122,18 @@ class _Found(NamedTuple):
 
 
 def _adopt(found: _Found, products: Products, notices: Notices) -> bool:
-    name, total = found.place.name, _total(found.place)
+    name, total = found.place.name, size_of_product(found.place)
     if found.record is None or found.fault is not None:
         product = found.record.product if found.record else _unknown(bytes.fromhex(name))
         products.adopt_damaged(product, total, found.fault or "")
         return False
-    if products.known_frame(found.record.product.frame_id) is not None:
+    product = found.record.product
+    if products.known_frame(product.camera, product.frame_id) is not None:
         remove(found.place)  # refused, stored again later: the later one counts
         notices.add(f"product {name} is removed: its frame is stored already")
         return False
-    manifest_size = _size(found.place / MANIFEST)
-    products.adopt(found.record.product, manifest_size, total, found.record.parts)
+    manifest_size = file_size(found.place / MANIFEST)
+    products.adopt(product, manifest_size, total, found.record.parts)
     return True
 
 
@@ -142,7 +147,7 @@ def _find_fault(place: Path, size: int, manifest_size: int) -> str | None:
 
 
 def _fault(path: Path, what: str, expected: int) -> str | None:
-    found = _size(path)
+    found = file_size(path)
     if found < 0:
         return f"its {what} is missing"
     return None if found == expected else f"its {what} has {found} bytes, not {expected}"
@@ -165,17 +170,6 @@ def _read(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"its {path.name} is too long")
     return data
-
-
-def _size(path: Path) -> int:
-    """Bytes of a regular file, -1 if there is none."""
-    if path.is_symlink() or not path.is_file():
-        return -1
-    return path.stat().st_size
-
-
-def _total(place: Path) -> int:
-    return sum(max(_size(place / name), 0) for name in (DATA, MANIFEST, RECORD))
 
 
 def _age(path: Path) -> tuple[int, str]:

@@ -78,10 +78,11 @@ class Rows:
         )
         return found
 
-    def of_frame(self, frame_id: str) -> bytes | None:
+    def of_frame(self, camera: str, frame_id: str) -> bytes | None:
         """The id of the product that a frame became, unless it was damaged."""
         found: bytes | None = self._database.value(
-            "SELECT id FROM products WHERE frame_id = ? AND state <> 'damaged'", frame_id
+            "SELECT id FROM products WHERE camera = ? AND frame_id = ? AND state <> 'damaged'",
+            camera, frame_id,
         )
         return found
 

@@ -4,7 +4,7 @@
 ids and sequence numbers of CFDP have up to 64 bits, more than SQLite's integers: they are text.
 """
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE products (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -18,7 +18,7 @@ CREATE TABLE products (
     state TEXT NOT NULL
         CHECK (state IN ('stored', 'damaged', 'delivered', 'cancelled', 'dropped'))
 ) STRICT;
-CREATE UNIQUE INDEX product_frame ON products (frame_id) WHERE state <> 'damaged';
+CREATE UNIQUE INDEX product_frame ON products (camera, frame_id) WHERE state <> 'damaged';
 CREATE INDEX product_bytes ON products (bytes) WHERE bytes > 0;
 CREATE INDEX product_history ON products (seq) WHERE bytes = 0;
 CREATE INDEX product_importance ON products (priority DESC, seq) WHERE state = 'stored';
@@ -37,6 +37,7 @@ CREATE TABLE holds (destination INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE items (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
+    peer TEXT NOT NULL,
     size INTEGER NOT NULL,
     carried INTEGER NOT NULL CHECK (carried BETWEEN 0 AND size),
     state TEXT NOT NULL CHECK (state IN ('queued', 'delivered'))

@@ -2,7 +2,8 @@
 
     spool.db                what is stored and what became of it; state of other machines
     products/<32 hex>/      data, manifest, record
-    items/<key>~<size>      sealed private data
+    items/<peer>~<key>~<size>
+                            sealed private data
     lock                    held while the spool is open
 
 One process, one thread. Nothing has its name before it is whole and durable; a row follows its
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Self, get_args
 
 from occulta.errors import OccultaError, Reason
+from onboard.spool.database import Database
 from onboard.spool.deliveries import Deliveries
 from onboard.spool.files import Checkpoint, Room, sweep, sync, writing
 from onboard.spool.items import Items
@@ -31,7 +34,7 @@ from onboard.spool.rows import Rows
 from onboard.spool.state import State
 
 WhenFull = Literal["refuse", "drop-lowest"]
-"""At `max_bytes`: take nothing more, or remove the least important products for what comes."""
+"""At a limit: take nothing more, or remove the least important products for what comes."""
 
 
 class Spool:
@@ -43,24 +46,28 @@ class Spool:
     state: State
 
     def __init__(
-        self, folder: Path, *, max_bytes: int, max_items: int, when_full: WhenFull = "refuse",
+        self, folder: Path, *, max_bytes: int, max_products: int, max_items: int,
+        when_full: WhenFull = "refuse",
         max_item_bytes: int | None = None, checkpoint: Checkpoint = lambda step: None,
     ) -> None:
         """Open the spool in `folder`, made if need be, and mend what a crash left.
 
-        `max_bytes` bounds all files together. `max_items` and `max_item_bytes` (half of `max_bytes`
-        if not given) bound the queue, so that private data never takes the room of the products
-        that are to carry it. `checkpoint` is told each step by which something becomes durable.
-        Raises OccultaError: OUTPUT_UNWRITABLE, also where another process has the spool open, or
-        DISK_FULL; ValueError for limits that make no sense.
+        `max_bytes` bounds all files together, `max_products` the products. `max_items` and
+        `max_item_bytes` (half of `max_bytes` if not given) bound the queue, so that private data
+        never takes the room of the products that are to carry it. `checkpoint` is told each step
+        by which something becomes durable. Raises OccultaError: OUTPUT_UNWRITABLE, also where
+        another process has the spool open, or DISK_FULL; ValueError for limits that make no sense.
         """
-        if min(max_bytes, max_items) < 0 or when_full not in get_args(WhenFull):
+        if min(max_bytes, max_products, max_items) < 0 or when_full not in get_args(WhenFull):
             raise ValueError("limits are not negative, when_full is refuse or drop-lowest")
         item_bytes = max_bytes // 2 if max_item_bytes is None else max_item_bytes
         self._notices = Notices()
         lock = _lock(folder)
         try:
-            self._open(folder, max_bytes, max_items, item_bytes, when_full, checkpoint)
+            def make_room(database: Database) -> Room:
+                return Room(folder, database, max_bytes, max_products)
+
+            self._open(folder, make_room, max_items, item_bytes, when_full, checkpoint)
         except BaseException:
             os.close(lock)
             raise
@@ -108,8 +115,8 @@ class Spool:
         )
 
     def _open(
-        self, folder: Path, max_bytes: int, max_items: int, item_bytes: int, when_full: WhenFull,
-        checkpoint: Checkpoint,
+        self, folder: Path, make_room: Callable[[Database], Room], max_items: int,
+        item_bytes: int, when_full: WhenFull, checkpoint: Checkpoint,
     ) -> None:
         places = folder / "products", folder / "items"
         with writing(folder):
@@ -120,7 +127,7 @@ class Spool:
                 sweep(place)
         self._database = database = open_database(folder, self._notices)
         try:
-            self._room = room = Room(database, max_bytes)
+            self._room = room = make_room(database)
             self.items = Items(
                 places[1], database, room, self._notices, max_items=max_items,
                 max_bytes=item_bytes, checkpoint=checkpoint,
