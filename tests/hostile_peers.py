@@ -231,6 +231,8 @@ class Relay:
         ):
             for _, packet in source.receive(64):
                 kept.append(packet)
+                if self.tampers:  # before the packet itself, or it would only be a replay
+                    self._waiting[sink].append(packet[:-1] + bytes([packet[-1] ^ 1]))
                 if not self.is_cut:
                     self._waiting[sink].append(packet)
                 if self.tampers:
