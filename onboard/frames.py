@@ -30,6 +30,8 @@ from onboard.pipeline import Stream, finish_in_pieces
 _MAX_NOTICES = 100
 _MAX_FRAME = MAX_SIZE // 2
 """A scheme may add to it, and a product has `MAX_SIZE` bytes at most."""
+_OWN_ENDING = 1
+"""Frames that a camera may leave to be marked while it sends its next, whatever others do."""
 
 
 class FrameStore(Protocol):
@@ -86,7 +88,11 @@ class Frames:
     def __init__(
         self, store: FrameStore, *, window: int, timeout: float, most_open: int
     ) -> None:
-        """`window` in bytes a camera may send ahead, `timeout` in seconds of silence."""
+        """`window` in bytes a camera may send ahead, `timeout` in seconds of silence.
+
+        `most_open` cameras at once have a frame in progress and one that has ended; a camera has
+        more only while fewer than `most_open` frames are open in all.
+        """
         self.counters: Counter[str] = Counter()
         self.accepting = True
         """False once the daemon is to stop: no frame begins any more."""
@@ -139,7 +145,10 @@ class Frames:
             return [self._refuse(camera, message.frame_id, error)]
 
     def work(self) -> list[tuple[str, Message]]:
-        """Go on with the frame that ended first, by a piece; what to tell its camera."""
+        """Go on with a frame that has ended, by a piece; what to tell its camera.
+
+        Cameras take turns, each with the frame of its that ended first.
+        """
         if not self._ending:
             return []
         (camera, frame_id), (job, pieces) = next(iter(self._ending.items()))
@@ -147,13 +156,19 @@ class Frames:
             piece = next(pieces, None)
             if piece is not None:
                 job.write(piece)
+                self._next_turn(camera)
                 return []
             self._store.commit(job)
         except OccultaError as error:
             return [(camera, self._refuse(camera, frame_id, error))]
         del self._ending[camera, frame_id]
+        self._next_turn(camera)
         self._note_stored(camera, job)
         return [(camera, FrameStored(frame_id, job.product_id))]
+
+    def _next_turn(self, camera: str) -> None:
+        for key in [key for key in self._ending if key[0] == camera]:
+            self._ending[key] = self._ending.pop(key)
 
     def next_timer(self) -> float | None:
         """When the first camera has been silent for too long."""
@@ -181,7 +196,7 @@ class Frames:
         if product is not None:
             self.counters["frames_again"] += 1
             return [FrameStored(frame.frame_id, product)]
-        if self.open_frames >= self._most_open or not self.accepting:
+        if self._is_full(camera) or not self.accepting:
             detail = "too many frames are in progress"
             if not self.accepting:
                 detail = "the daemon is stopping"
@@ -192,6 +207,14 @@ class Frames:
         job.attempt, job.heard = attempt, now
         self._jobs[camera] = job
         return [self._grant(job)]
+
+    def _is_full(self, camera: str) -> bool:
+        """Counted by cameras first, so that none is refused for what another one has begun."""
+        own = sum(key[0] == camera for key in self._ending)
+        if own > _OWN_ENDING:
+            return self.open_frames >= self._most_open
+        cameras = {*self._jobs, *(key[0] for key in self._ending)}
+        return len(cameras - {camera}) >= self._most_open
 
     def _grant(self, job: Job) -> Credit:
         job.credit = min(job.position + self._window, _MAX_FRAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,7 +14,7 @@ from types import UnionType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from occulta.errors import Reason
-from occulta.link.drops import DropCounts, PacketError
+from occulta.link.drops import Drop, DropCounts, PacketError
 from occulta.link.endpoint import Server
 from occulta.link.messages import (
     FrameBegin,
@@ -30,8 +31,11 @@ from occulta.link.messages import (
     decode,
     encode,
 )
+from occulta.program.guard import SILENCE
+from occulta.program.naming import id_of_file
 from onboard.config import FOLDER
 
+log = logging.getLogger("occulta.onboard")
 REFUSED = "refused"
 """Where files go that can never be taken in."""
 _MESSAGES = 16
@@ -59,6 +63,8 @@ class SocketIntake:
         self.machine = machine
         self.drops = DropCounts()
         self._kind = kind
+        self._complained = 0
+        self._silent_until = 0.0
         self._replies: deque[tuple[str, bytes]] = deque(maxlen=_MAX_REPLIES)
 
     def update(self, now: float) -> bool:
@@ -92,6 +98,16 @@ class SocketIntake:
         if peer in self.server.connected():
             self.reply(peer, message)
 
+    def complain(self, now: float) -> None:
+        """Log, once a minute at most, that somebody was refused who is not on the list."""
+        refused = self.server.dropped[Drop.UNKNOWN_PEER]
+        if refused > self._complained and now >= self._silent_until:
+            log.warning(
+                "%s: refused %d times what is not on the list of clients by its name or key",
+                self.server.address, refused - self._complained,
+            )
+            self._complained, self._silent_until = refused, now + SILENCE
+
     def _flush(self) -> None:
         """Send what can be sent, each peer's replies in order."""
         full: set[str] = set()
@@ -107,19 +123,19 @@ class SocketIntake:
 class Words:
     """How a folder's files are put into messages: one kind of intake."""
 
-    begin: Callable[[str, str, os.stat_result], Message]
+    begin: Callable[[str, os.stat_result], Message]
     chunk: Callable[[str, int, bytes], Message]
     end: Callable[[str, int, bytes], Message]
     stored: type[Message]
     refused: type[FrameRefused] | type[ItemRefused]
 
 
-def _frame_begin(key: str, name: str, found: os.stat_result) -> FrameBegin:
+def _frame_begin(key: str, found: os.stat_result) -> FrameBegin:
     captured_at = min(max(0.0, found.st_mtime), _LATEST)
     return FrameBegin(key, FOLDER, found.st_size, captured_at, False, {})
 
 
-def _item_begin(key: str, name: str, found: os.stat_result) -> ItemBegin:
+def _item_begin(key: str, found: os.stat_result) -> ItemBegin:
     return ItemBegin(key, found.st_size, ())
 
 
@@ -139,7 +155,8 @@ class FolderIntake:
 
     A file that is durable in the spool is removed; one that can never be taken in is moved to
     `refused/`. One that cannot be taken in now is tried again after a pause that grows, and keeps
-    no other waiting. Names that begin with a dot are left alone, and so are links.
+    no other waiting. Names that begin with a dot are left alone, and so are links. What has taken
+    a file's name since it was opened is another file, and stays.
     """
 
     def __init__(
@@ -206,8 +223,9 @@ class FolderIntake:
         """Yields between chunks."""
         try:
             with path.open("rb") as stream:
-                answers = yield from self._read(stream, path.name)
-            is_settled = self._settle(path, answers)
+                found = os.fstat(stream.fileno())
+                answers = yield from self._read(stream, path.name, found)
+                is_settled = self._settle(path, found, answers)
         except OSError:
             is_settled = False
         if not is_settled:
@@ -221,12 +239,10 @@ class FolderIntake:
         self._later[name] = _Later(self._now + pause, pause)
 
     def _read(
-        self, stream: BinaryIO, name: str
+        self, stream: BinaryIO, name: str, found: os.stat_result
     ) -> Generator[None, None, Sequence[Message]]:
-        found = os.fstat(stream.fileno())
-        facts = os.fsencode(name) + f"|{found.st_mtime_ns}|{found.st_size}".encode()
-        key = "folder-" + hashlib.sha256(facts).hexdigest()[:40]
-        answers = self.machine.receive(FOLDER, self._words.begin(key, name, found), self._now)
+        key = _key(name, found)
+        answers = self.machine.receive(FOLDER, self._words.begin(key, found), self._now)
         digest, size = hashlib.sha256(), 0
         while not self._is_over(answers) and (data := stream.read(self._chunk)):
             yield
@@ -246,18 +262,20 @@ class FolderIntake:
         ends = (self._words.stored, self._words.refused)
         return any(isinstance(answer, ends) for answer in answers)
 
-    def _settle(self, path: Path, answers: Sequence[Message]) -> bool:
+    def _settle(self, path: Path, opened: os.stat_result, answers: Sequence[Message]) -> bool:
         """Remove what is durable, move what is hopeless; False if it is to be tried again.
 
         Raises OSError.
         """
         last = answers[-1] if answers else None
         if isinstance(last, self._words.stored):
-            path.unlink(missing_ok=True)
+            if _is_still(path, opened):
+                path.unlink()
             return True
         if not isinstance(last, self._words.refused) or last.retry:
             return False
-        self._refuse(path, last)
+        if _is_still(path, opened):
+            self._refuse(path, last)
         return True
 
     def _refuse(self, path: Path, why: FrameRefused | ItemRefused) -> None:
@@ -267,6 +285,27 @@ class FolderIntake:
             reason = folder / (path.name + ".reason")
             reason.write_text(f"error {why.reason}: {why.detail}\n", encoding="utf-8")
         os.replace(path, folder / path.name)
+
+
+def _key(name: str, found: os.stat_result) -> str:
+    """An id of its own for each file that ever has a name, the same after a restart."""
+    facts = f"|{found.st_ino}|{found.st_mtime_ns}|{found.st_size}".encode()
+    return id_of_file(name, hashlib.sha256(os.fsencode(name) + facts).hexdigest())
+
+
+def _is_still(path: Path, opened: os.stat_result) -> bool:
+    """Whether a path still is the file that was opened; open, its inode is no other file's.
+
+    Raises OSError.
+    """
+    try:
+        return _identity(path.lstat()) == _identity(opened)
+    except FileNotFoundError:
+        return False
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _is_for_us(entry: os.DirEntry[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -28,8 +29,10 @@ from onboard.items import ItemJob
 from onboard.pipeline import NO_PROFILE, REVERSIBLE, SEALED, Keys, counts, open_stream
 from onboard.spool import DATA, ItemFile, Part, Piece, Product, ProductFile, Spool
 
-_MAX_PAYLOAD = 1 << 22
-"""Private bytes in one frame: they are held in memory."""
+log = logging.getLogger("occulta.onboard")
+_MAX_PAYLOADS = 1 << 23
+"""Private bytes in all frames in progress: they are held in memory. One is given half of what is
+left, 4 MiB at most, so that none keeps the others without."""
 _PAPER_SHARE = 1 / 128
 """Of a frame's size: the profile carries a bit for each block, and more would never fit."""
 
@@ -104,7 +107,8 @@ class Workshop:
     def _pieces(self, file: ProductFile, frame: FrameBegin, rule: Rule) -> list[Piece]:
         share = min(self._share, _PAPER_SHARE) if rule.profile == "paper" else self._share
         room = self._when_unknown if frame.size is None else int(share * frame.size)
-        return self._spool.items.next_pieces(file, min(room, _MAX_PAYLOAD), OVERHEAD)
+        most = (_MAX_PAYLOADS - self._spool.items.given_bytes) // 2
+        return self._spool.items.next_pieces(file, min(room, most), OVERHEAD)
 
     def commit(self, job: Job) -> None:
         """Make the finished product durable; raises OccultaError."""
@@ -122,6 +126,10 @@ class Workshop:
         )
         signed = sign_manifest(manifest, self._signing)
         job.product_id = self._spool.products.commit(file, product, signed, carried)
+        log.info(
+            "frame %s of %s stored: product %s, %s, %d bytes", job.frame.frame_id,
+            job.frame.camera, job.product_id.hex(), rule.scheme, file.size,
+        )
         blocks, hidden = counts(job.stream)
         self.counters["blocks"] += blocks
         self.counters["hidden_bytes"] += hidden
@@ -157,6 +165,7 @@ class Workshop:
                 Reason.BAD_INTAKE, f"{job.position} bytes of the {job.item.size} announced"
             )
         self._spool.items.commit(file)
+        log.info("item %s of %s stored: %d bytes", file.key, file.peer, job.item.size)
 
 
 def matches(rule: Rule, frame: FrameBegin) -> bool:

@@ -84,6 +84,11 @@ class Feeder(ABC, Generic[B]):
         self.is_done = False
         """Everything was stored or refused for good."""
 
+    @property
+    def is_pausing(self) -> bool:
+        """Whether nothing is under way, between two offers or before one is made again."""
+        return self._attempt is None
+
     def receive(self, message: Message, now: float) -> None:
         """Take an answer; one to something else changes nothing."""
         if self._offer is None or _id(message) != _id(self._offer.begin):

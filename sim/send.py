@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import re
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,6 +22,7 @@ from occulta.link.endpoint import Client, ClientKeys, Settings, Socket
 from occulta.link.messages import MAX_MESSAGE, FrameBegin, ItemBegin, Name
 from occulta.program.files import read_failure
 from occulta.program.linkkeys import read_curve_public, read_curve_secret
+from occulta.program.naming import id_of_file
 from occulta.program.sections import Address
 from sim.camera import photograph
 from sim.feed import Feeder, FrameFeeder, ItemFeeder, Offer
@@ -51,12 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser, where: Any) -> None:
     parser.add_argument("--key", type=Path, metavar="FILE", help="own CURVE secret key")
     parser.add_argument("--server-key", type=Path, metavar="FILE", help="daemon's CURVE public key")
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="between frames")
+    parser.add_argument(
+        "--timeout", type=float, metavar="S",
+        help="give up after so long without an answer from the daemon (default: never)",
+    )
     parser.add_argument("--sensitive", action="store_true", help="say so of every frame")
 
 
 def send(options: argparse.Namespace) -> int:
     """Send everything and wait; raises OccultaError, also if anything is refused for good."""
     address, identity = _address(options), _identity(options)
+    timeout = math.inf if options.timeout is None else options.timeout
+    if not timeout > 0:
+        raise OccultaError(Reason.USAGE, "--timeout takes a number of seconds above 0")
     feeder = _feeder(options)
     with zmq.Context[Socket]() as context:
         try:
@@ -66,7 +74,7 @@ def send(options: argparse.Namespace) -> int:
         except zmq.ZMQError as error:
             raise OccultaError(Reason.USAGE, f"{address}: {error.strerror}") from None
         with closing(client):
-            refused = Transfer(client, feeder, address).run()
+            refused = Transfer(client, feeder, address, timeout).run()
     if refused:
         raise OccultaError(Reason.BAD_INTAKE, f"{refused} refused for good, the rest is stored")
     return 0
@@ -142,7 +150,7 @@ def _synthetic(options: argparse.Namespace, camera: str) -> Iterator[Offer[Frame
     """Each is made when its turn comes."""
     for seed in count(options.seed):
         picture = photograph(seed, options.megapixels, options.quality)
-        key = _key(f"seed-{seed}", hashlib.sha256(picture).hexdigest())
+        key = id_of_file(f"seed-{seed}", hashlib.sha256(picture).hexdigest())
         begin = FrameBegin(key, camera, len(picture), time.time(), options.sensitive, {})
         yield Offer(begin, partial(io.BytesIO, picture))
 
@@ -156,15 +164,6 @@ def _measure(path: Path) -> tuple[str, int]:
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            return _key(path.name, digest), stream.tell()
+            return id_of_file(path.name, digest), stream.tell()
     except OSError as error:
         raise read_failure(error, path) from None
-
-
-def _key(name: str, digest: str) -> str:
-    return f"{_safe(name)}-{digest[:16]}"
-
-
-def _safe(name: str) -> str:
-    """The name as far as a message can say it; never empty."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[:40] or "_"

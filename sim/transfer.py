@@ -38,8 +38,8 @@ class Connection:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.is_connected = False
-        self.is_answered = False
-        """Whether the daemon has ever said anything."""
+        self.messages = 0
+        """How often the daemon has said anything."""
         self.faults: list[PacketError] = []
         """What arrived and is no answer; the caller takes them away."""
         self._unsent: bytes | None = None
@@ -66,7 +66,7 @@ class Connection:
         return feeder.events()
 
     def _receive(self, feeder: Feeder[Any], data: bytes, now: float) -> None:
-        self.is_answered = True
+        self.messages += 1
         try:
             feeder.receive(decode(data, feeder.answers), now)
         except PacketError as error:
@@ -84,14 +84,23 @@ class Connection:
 class Transfer:
     """A feeder at work on one connection, until it is done."""
 
-    def __init__(self, client: Client, feeder: Feeder[Any], address: str) -> None:
+    def __init__(
+        self, client: Client, feeder: Feeder[Any], address: str, timeout: float
+    ) -> None:
+        """`timeout` in seconds without an answer that is waited for; infinite waits for ever."""
         self._connection = Connection(client)
+        self._timeout_after = timeout
+        self._heard = time.monotonic()
         self._feeder = feeder
         self._address = address
         self._explain_at = time.monotonic() + HINT_AFTER
 
     def run(self) -> int:
-        """Until everything is stored or refused for good; returns how many were refused."""
+        """Until everything is stored or refused for good; returns how many were refused.
+
+        Raises OccultaError: USAGE where the daemon refuses the key, DAEMON_SILENT, and those of
+        the feeder.
+        """
         poller = zmq.Poller()
         sockets = self._connection.client.sockets()
         for socket, events in sockets:
@@ -113,11 +122,20 @@ class Transfer:
         return min(_POLL, max(0, int(1000 * (due - time.monotonic())) + 1))
 
     def _exchange(self, now: float) -> list[Answer]:
+        before = self._connection.messages
         answers = self._connection.exchange(self._feeder, now)
         while self._connection.faults:
             print(f"occulta-sim: {self._connection.faults.pop(0)}", file=sys.stderr)
-        if not self._connection.is_answered:
+        is_pausing = self._connection.is_connected and self._feeder.is_pausing
+        if is_pausing or self._connection.messages > before:
+            self._heard = now
+        if not self._connection.messages:
             self._explain(now)
+        if now >= self._heard + self._timeout_after:
+            raise OccultaError(
+                Reason.DAEMON_SILENT, f"{self._address}: no answer for {self._timeout_after:g} s",
+                "is the name on the daemon's list of clients, the address the right one?",
+            )
         return answers
 
     def _explain(self, now: float) -> None:

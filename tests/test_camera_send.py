@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import zmq
 
+from occulta.errors import Reason
+from occulta.link.drops import Drop
 from occulta.link.endpoint import Server, Settings, public_key
 from occulta.link.messages import MAX_MESSAGE, FromCamera, FromPayload
 from occulta.program.linkkeys import encode_curve_public, encode_curve_secret
@@ -218,7 +220,26 @@ def test_nobody_answers(tmp_path: Path, stack: ExitStack) -> None:
     assert world.onboard.spool.counts().products == 0
 
 
+def test_patience_ends(tmp_path: Path, stack: ExitStack) -> None:
+    """Where nobody is, and where nobody answers the name; not between two frames."""
+    world = World(tmp_path, stack, PLAIN)
+    frames = world.pictures(a=FRAME, b=FRAME)
+    address = world.cameras()
+    shown = ["--frames", frames, "--timeout"]
+    for place, *name in ((f"ipc://{tmp_path}/absent",), (address, "--name", "stranger")):
+        status, out, errors = world.send("--connect", place, *shown, 0.5, *name)
+        assert (status, out) == (6, [])
+        assert errors[0] == f"occulta-sim: {place}: no answer for 0.5 s"
+        assert errors[1].startswith("hint: is the name on the daemon's list")
+    assert world.intakes[0].server.dropped[Drop.UNKNOWN_PEER] > 0
+    assert Reason.DAEMON_SILENT == 607
+    status, out, errors = world.send("--connect", address, *shown, 10, "--interval", 0.2)
+    assert (status, len(out), errors) == (0, 2, [])
+
+
 @pytest.mark.parametrize(("words", "message"), [
+    (["--connect", "ipc://x", "--synthetic", "1", "--timeout", "0"],
+     "--timeout takes a number of seconds above 0"),
     (["--connect", "udp://x:1", "--synthetic", "1"],
      "--connect udp://x:1: expected ipc://PATH or tcp://HOST:PORT"),
     (["--connect", "tcp://*:1", "--synthetic", "1"], "--connect needs a host and a port"),

@@ -85,7 +85,7 @@ def test_within_the_credit() -> None:
 
 
 @given(
-    data=st.integers(0, 5 * CHUNK).map(lambda size: DATA[:1] * size), chunk=st.integers(1, 16),
+    data=st.integers(0, 5 * CHUNK).map(lambda size: DATA[:1] * size), chunk=st.integers(1, 4),
     credits=st.lists(st.integers(0, 6 * CHUNK), max_size=8), announced=st.booleans(),
 )
 @settings(EXAMPLES, max_examples=60)

@@ -94,12 +94,15 @@ def test_a_frame_that_ends_takes_many_pieces(onboard: Onboard) -> None:
 def test_other_cameras_are_served_between_two_pieces(onboard: Onboard) -> None:
     send(onboard, "a", FRAME)
     assert onboard.frames.work() == []
+    send(onboard, "c", FRAME)
     send(onboard, "b", SECOND, OTHER_CAMERA)
-    # What ended first is answered first.
-    (a, first), (b, second) = finish(onboard)
-    assert (a, b, first.frame_id, second.frame_id) == (CAMERA, OTHER_CAMERA, "a", "b")
-    assert recovered(onboard, first.product_id) == (FRAME, b"")
-    assert recovered(onboard, second.product_id) == (SECOND, b"")
+    # Cameras take turns: the small frame is ready first, and c waits for a, which ended first.
+    told = finish(onboard)
+    assert [(camera, answer.frame_id) for camera, answer in told] == [
+        (OTHER_CAMERA, "b"), (CAMERA, "a"), (CAMERA, "c")
+    ]
+    for (_, answer), data in zip(told, (SECOND, FRAME, FRAME), strict=True):
+        assert recovered(onboard, answer.product_id) == (data, b"")
 
 
 def test_the_same_camera_may_begin_its_next_frame(onboard: Onboard) -> None:
@@ -148,6 +151,22 @@ def test_frames_that_end_count_as_open(tmp_path: Path) -> None:
         onboard.frames.accepting = False  # the daemon is to stop, and waits for these
         assert len(finish(onboard)) == 2
         assert onboard.frames.open_frames == 0
+
+
+def test_no_camera_is_refused_for_what_another_has_left_to_be_marked(tmp_path: Path) -> None:
+    full = (Reason.SPOOL_FULL, True)
+    with Onboard(tmp_path, EXACT, most_open=3, window=1 << 20) as onboard:
+        for frame_id in ("a", "b", "c"):
+            send(onboard, frame_id, SECOND)
+        assert refused(onboard.frames.receive(CAMERA, begin("d"), 0), "d") == full
+        for frame_id in ("a", "b"):  # the next one too, while its first is to be marked
+            send(onboard, frame_id, SECOND, OTHER_CAMERA)
+        assert refused(onboard.frames.receive(OTHER_CAMERA, begin("c"), 0), "c") == full
+        send(onboard, "a", SECOND, "camera-3")
+        answer = onboard.frames.receive("camera-4", begin("a"), 0)
+        assert refused(answer, "a") == full  # three cameras are served
+        assert [camera for camera, _ in finish(onboard)][:3] == [CAMERA, OTHER_CAMERA, "camera-3"]
+        assert isinstance(onboard.frames.receive("camera-4", begin("a"), 0)[0], Credit)
 
 
 def test_stopping_gives_up_what_has_not_ended(onboard: Onboard) -> None:

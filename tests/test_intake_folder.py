@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,18 +181,20 @@ def test_any_time_will_do(world: World, mtime: float, captured_at: float) -> Non
     found = world.put("a.jpg", b"data").stat()
     facts = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
     seen = os.stat_result(found[:10], facts | {"st_mtime": mtime})
-    message = FRAME_WORDS.begin("key", "a.jpg", seen)
+    message = FRAME_WORDS.begin("key", seen)
     assert isinstance(message, FrameBegin) and encode(message)
     assert message.captured_at == captured_at
 
 
 def test_the_same_file_again_is_the_same_frame(world: World) -> None:
     """As after a crash between the commit and the removal."""
-    world.put("a.jpg", b"data")
+    path = world.put("a.jpg", b"data")
+    kept = world.folder / ".kept"
+    kept.hardlink_to(path)
     world.settle()
     world.onboard.restart()
     world.start()
-    world.put("a.jpg", b"data")
+    kept.rename(path)
     world.settle()
     assert world.names() == []
     assert len(world.products()) == 1
@@ -335,6 +338,45 @@ def test_a_file_that_vanishes(world: World) -> None:
     assert world.names() == []
 
 
+@pytest.mark.parametrize("mtime", [1000.0, 2000.0])
+def test_another_file_that_takes_the_name_meanwhile_is_not_lost(
+    world: World, mtime: float
+) -> None:
+    """A camera that calls every picture the same; its clock may stand still."""
+    first, second = bytes(5000), private_bytes(5000)
+    world.put("latest.jpg", first)
+    for _ in range(3):
+        world.intake.update(world.now)
+    world.put("latest.jpg", second, mtime)
+    world.settle()
+    assert sorted(world.products().values()) == sorted([first, second])
+    assert world.names() == []
+
+
+def test_only_the_file_that_was_refused_is_moved(tmp_path: Path) -> None:
+    with Onboard(tmp_path / "spool", STRICT, window=2 * CHUNK) as onboard:
+        world = World(tmp_path, onboard)
+        world.put("latest.jpg", bytes(5000))
+        world.intake.update(world.now)
+        assert world.intake.is_feeding
+        world.put("latest.jpg", FRAME)
+        world.settle()
+        (product,) = world.products()
+        assert recovered(onboard, onboard.spool.products.known_frame(FOLDER, product)) == (
+            FRAME, b""
+        )
+        assert world.names() == []
+
+
+def test_the_name_of_a_file_is_in_its_id(world: World) -> None:
+    for name in ("pass 7.jpg", "x" * 255, "\u00fc"):
+        world.put(name, name.encode())
+    world.settle()
+    ids = {data: frame_id for frame_id, data in world.products().items()}
+    for name, said in (("pass 7.jpg", "pass_7.jpg"), ("x" * 255, "x" * 40), ("\u00fc", "_")):
+        assert re.fullmatch(re.escape(said) + "-[0-9a-f]{16}", ids[name.encode()])
+
+
 def test_a_folder_that_vanishes(world: World) -> None:
     world.folder.rmdir()
     world.settle()
@@ -387,7 +429,8 @@ def test_items_from_a_folder(tmp_path: Path) -> None:
     secret = private_bytes(4000)
     with Onboard(tmp_path / "spool", EXACT, share=0.3) as onboard:
         world = World(tmp_path, onboard, "items")
-        world.put("secret.txt", secret)
+        path, kept = world.put("secret.txt", secret), tmp_path / "kept"
+        kept.hardlink_to(path)
         world.put("empty", b"")
         world.settle()
         assert world.names() == []
@@ -395,7 +438,7 @@ def test_items_from_a_folder(tmp_path: Path) -> None:
         assert found == [b"", secret]
         onboard.restart()
         world.start()
-        world.put("secret.txt", secret)
+        kept.rename(path)
         world.settle()
         assert onboard.spool.counts().items == 2
         frames = World(tmp_path / "cameras", onboard)

@@ -359,6 +359,30 @@ def test_a_camera_that_timed_out_is_told(world: World) -> None:
     assert camera.told[1] == refused
 
 
+def test_strangers_are_logged_once_a_minute(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = world.connect("cam-3", connected=False)
+    world.run(stranger.client.connected)
+    refused = world.cameras.server.dropped
+
+    def offer(total: int) -> None:
+        while refused[Drop.UNKNOWN_PEER] < total:
+            more = refused[Drop.UNKNOWN_PEER] + 1
+            world.send(stranger, begin("a", 5))
+            world.run(lambda more=more: refused[Drop.UNKNOWN_PEER] >= more)
+
+    world.cameras.complain(0.0)
+    first = refused[Drop.UNKNOWN_PEER]
+    for total, now in ((4, 1.0), (5, 60.9), (6, 61.0), (6, 200.0)):
+        offer(total)
+        world.cameras.complain(now)
+        world.payloads.complain(now)
+    said = f"{world.cameras.server.address}: refused %d times what is not on the list of clients"
+    counts = [first, 4 - first, 2] if first else [4, 2]
+    assert caplog.messages == [said % count + " by its name or key" for count in counts]
+
+
 def test_update_says_whether_more_may_wait(world: World) -> None:
     camera = world.connect("cam-1", queue=64)
     digest = hashlib.sha256(b"").digest()

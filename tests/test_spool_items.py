@@ -7,6 +7,8 @@ restarts, that what is delivered, carried and queued together is always each ite
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +53,19 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 def ranges(pieces: list[Piece]) -> list[tuple[str, int, int]]:
     return [(piece.item_key, piece.offset, len(piece.data)) for piece in pieces]
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    least = os.open(os.devnull, os.O_RDONLY)
+    os.close(least)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_pieces_in_order_within_the_room(spool: Spool) -> None:
@@ -178,12 +193,25 @@ def test_an_item_that_cannot_be_read_disturbs_no_other(spool: Spool) -> None:
     (spool.items.folder / "payload~b~200").write_bytes(ITEM[:100])
     assert still_queued(spool) == {"c": [(0, ITEM)]}
     assert spool.take_notices() == [
-        "item a is lost: cannot read it: No such file or directory",
-        "item b is lost: its file is too short",
+        "item a is lost: its file is missing",
+        "item b is lost: its file has 100 bytes, not 200",
     ]
     assert spool.items.known("a") is None and names(spool.items.folder) == {"payload~c~200"}
     queue(spool, "a", b"again")
     assert still_queued(spool) == {"c": [(0, ITEM)], "a": [(0, b"again")]}
+
+
+def test_an_item_that_cannot_be_read_now_stays(spool: Spool) -> None:
+    """Without a descriptor nothing is known of its file: frames go without it for a time."""
+    queue(spool, "a", ITEM)
+    file = spool.products.begin(None, 0)
+    with no_descriptors():
+        assert spool.items.next_pieces(file, 1000, 0) == []
+        assert spool.items.next_pieces(file, 1000, 0) == []
+    assert spool.take_notices() == ["item a waits: cannot read it: Too many open files"]
+    assert spool.items.known("a") == "queued" and names(spool.items.folder) == {"payload~a~200"}
+    file.discard()
+    assert still_queued(spool) == {"a": [(0, ITEM)]}
 
 
 def test_what_was_given_of_an_item_lost_meanwhile(spool: Spool) -> None:

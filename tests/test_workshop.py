@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tracemalloc
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -353,6 +353,24 @@ def test_what_is_promised_to_a_frame_is_not_kept_in_memory(tmp_path: Path) -> No
 
 
 # --- misuse, and failures between the steps
+
+
+def test_private_data_of_all_frames_in_progress_is_bounded(tmp_path: Path) -> None:
+    """A size is only said: no number of frames that announce one makes the daemon read it all."""
+    with Onboard(tmp_path, EXACT, share=0.5, most_open=64, max_bytes=1 << 30) as onboard:
+        for number in range(3):
+            queue(onboard.items, bytes(4 << 20), f"item-{number}", chunk=1 << 20)
+        given = [0]
+        for number in range(32):
+            frame = begin(f"frame-{number}", 20 << 20, camera=f"camera-{number}")
+            onboard.frames.receive(frame.camera, frame, 0.0)
+            given.append(onboard.spool.items.given_bytes)
+        taken = [after - before for before, after in pairwise(given)]
+        assert (4 << 20) - 1000 < taken[0] <= 4 << 20
+        assert taken[1] > (2 << 20) - 1000 and taken[2] > (1 << 20) - 1000
+        assert given[-1] <= 8 << 20
+        onboard.frames.abandon()
+        assert onboard.spool.items.given_bytes == 0
 
 
 def test_products_are_signed(tmp_path: Path) -> None:

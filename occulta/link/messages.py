@@ -25,7 +25,7 @@ from occulta.link.cfdp.names import is_safe_name
 from occulta.link.drops import Drop, PacketError
 
 MAX_SIZE = 1 << 40
-MAX_CHUNK = 1 << 20
+MAX_CHUNK = 1 << 18
 MAX_MESSAGE = MAX_CHUNK + 512
 """A chunk of `MAX_CHUNK` bytes with everything around it; nothing else comes close."""
 MAX_MANIFEST = 1 << 16
@@ -54,6 +54,8 @@ ReasonNumber = Annotated[int, Meta(ge=0, le=999)]
 Finite = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 Argument = bool | int | Finite | Annotated[str, Meta(max_length=1024)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+QuestionId = Count
+"""A console's own for each question, so that it takes no answer to another's; 0 is none."""
 
 
 class Message(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
@@ -230,25 +232,32 @@ class CommandRequest(Message, frozen=True, tag="command_request"):
 
     name: Name
     arguments: Annotated[dict[Name, Argument], Meta(max_length=16)]
+    question: QuestionId = 0
 
 
 class CommandReply(Message, frozen=True, tag="command_reply"):
-    """Whether the command was accepted, and why not."""
+    """Whether the command was accepted, and why not; `question` is the request's."""
 
     accepted: bool
     detail: Line
+    question: QuestionId = 0
 
 
 class StatusRequest(Message, frozen=True, tag="status_request"):
     """Say how it goes."""
 
+    question: QuestionId = 0
+
 
 class Status(Message, frozen=True, tag="status"):
-    """Counters by name, whether there is contact now, seconds since the start."""
+    """Counters by name, whether there is contact now, seconds since the start; `question` is the
+    request's.
+    """
 
     counters: Annotated[dict[Name, Count], Meta(max_length=1024)]
     contact: bool
     uptime: Time
+    question: QuestionId = 0
 
 
 FromConsole = CommandRequest | StatusRequest

@@ -90,6 +90,7 @@ class Items:
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._checkpoint = checkpoint
+        self._trouble = ""
 
     def known(self, key: str) -> Literal["queued", "delivered"] | None:
         """What became of an item; the last 10 000 delivered ones are remembered."""
@@ -149,8 +150,8 @@ class Items:
         """The queue's next bytes for a product in progress, read into memory.
 
         `room` bytes at most, with `overhead` bytes for each piece; at most 1024 pieces. They are
-        given to no other file until this one is committed or discarded. An item whose file cannot
-        be read is given up, with a notice.
+        given to no other file until this one is committed or discarded. An item whose file is
+        missing or of another size is given up, with a notice; one that cannot be read now stays.
         """
         file.require_open()
         pieces: list[Piece] = []
@@ -161,7 +162,7 @@ class Items:
                 if fits < 1 or len(file.leases) == MAX_PARTS:
                     return pieces
                 path = item_path(self.folder, peer, key, size)
-                data = self._read(path, key, start, fits)
+                data = self._read(path, (key, size), start, fits)
                 if data is None:
                     break
                 piece = Piece(key, start, size, data)
@@ -169,6 +170,11 @@ class Items:
                 pieces.append(piece)
                 room -= overhead + fits
         return pieces
+
+    @property
+    def given_bytes(self) -> int:
+        """What products in progress were given, which hold it in memory."""
+        return sum(lease.part.size for file in self._room.files for lease in file.leases)
 
     def release(self, product: int, delivered: bool) -> None:
         """A product goes, in the caller's transaction: see `Parts.release`.
@@ -245,17 +251,29 @@ class Items:
             last, peer, key, size = row
             yield last, peer, key, size
 
-    def _read(self, path: Path, key: str, offset: int, size: int) -> bytes | None:
+    def _read(self, path: Path, item: tuple[str, int], offset: int, size: int) -> bytes | None:
+        key, item_size = item
         try:
             with open(path, "rb", buffering=0) as stream:
+                found = os.fstat(stream.fileno()).st_size
                 data = os.pread(stream.fileno(), size, offset)
-        except OSError as error:
-            self.give_up(key, f"cannot read it: {error.strerror}")
+        except FileNotFoundError:
+            self.give_up(key, "its file is missing")
             return None
-        if len(data) < size:
-            self.give_up(key, "its file is too short")
+        except OSError as error:  # no descriptor, no memory, a bus: the file may be whole
+            self._note_trouble(f"item {key} waits: cannot read it: {error.strerror}")
             return None
-        return data
+        if found != item_size:
+            self.give_up(key, f"its file has {found} bytes, not {item_size}")
+            return None
+        self._trouble = ""
+        return data if len(data) == size else None
+
+    def _note_trouble(self, line: str) -> None:
+        """Once, not for each frame that goes without the item."""
+        if line != self._trouble:
+            self._trouble = line
+            self._notices.add(line)
 
     def _finish(self, item: int) -> None:
         peer, key, size = self._database.rows(
