@@ -28,6 +28,7 @@ from occulta.program import cli, config, keyfiles
 
 POLL_INTERVAL = 0.25
 """Seconds between two looks of `watch`."""
+_NO_PROFILE = ("profile", "none")
 _MAX_TIME = 253_402_300_799
 """The end of the year 9999."""
 
@@ -39,7 +40,7 @@ def add_commands(commands: Any) -> None:
     listing.add_argument("--state", choices=[state.value for state in State])
     listing.set_defaults(handler=run_list)
     show = commands.add_parser("show", help="say all that is known of a product")
-    show.add_argument("product", metavar="ID", help="its id, or the beginning of it")
+    show.add_argument("product", metavar="ID", help="its id or the beginning of it, or a frame id")
     _add_archive(show, "print JSON")
     show.set_defaults(handler=run_show)
     watch = commands.add_parser("watch", help="follow new products as they come and are recovered")
@@ -149,16 +150,23 @@ def run_show(options: argparse.Namespace) -> int:
     said = product.as_dict() | {
         "folder": str(folder), "files": _files(folder), "report": read_report(folder),
     }
-    cli.say(json.dumps(said) if options.json else "\n".join(_told(said)))
+    if options.json:
+        cli.say(json.dumps(said))
+    else:
+        cli.say("\n".join(_told({k: v for k, v in said.items() if (k, v) != _NO_PROFILE})))
     return 0
 
 
-def _choose(products: Iterable[Product], beginning: str) -> Product:
-    found = [product for product in products if product.id.hex().startswith(beginning.lower())]
+def _choose(products: Iterable[Product], wanted: str) -> Product:
+    """By its frame id, or by the beginning of its own."""
+    found = [
+        product for product in products
+        if product.frame_id == wanted or product.id.hex().startswith(wanted.lower())
+    ]
     if len(found) != 1:
-        what = "several products" if found else "no product"
+        what = f"{len(found)} products have" if found else "no product has"
         raise OccultaError(
-            Reason.USAGE, f"{what} of an id that begins with {beginning}",
+            Reason.USAGE, f"{what} the frame id {wanted}, or an id that begins with it",
             "occulta-ground list shows every id",
         )
     return found[0]

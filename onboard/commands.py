@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from occulta.errors import OccultaError
 from occulta.link import pus, security
 from occulta.link.drops import Drop, PacketError
 from occulta.link.pus import Ack, Failure, RequestId, Stage, Success, Telecommand
+from occulta.link.pus.telecommands import COMMANDS
 from occulta.link.pus.telemetry import MAX_TEXT
 from occulta.link.security import Role
 from occulta.link.space_packet import Apids
 from occulta.program.channel import Channel
-from occulta.program.typed import Faults
-from onboard.config import Rule
+from onboard.commanded import CommandedRules
 from onboard.downlink import Downlink
-from onboard.pipeline import NO_PROFILE, REVERSIBLE, SCHEMES
 from onboard.spool import Spool
 from onboard.telemetry import EventId, Reporter
 from onboard.workshop import Workshop
 
-_RULES = "rules"
+log = logging.getLogger("occulta.onboard")
+_NAMES = {layout.make: layout.name.replace("_", "-") for layout in COMMANDS}
+"""What the ground calls telecommands."""
 _ALL = 0
 REMEMBERED = 16
 """Telecommands of each source whose answers are kept."""
@@ -70,14 +69,15 @@ class Commands:
         self.refused = 0
         self._spool = spool
         self._downlink = downlink
-        self._workshop = workshop
         self._reporter = reporter
         self._channels = channels
         self._apids = apids
         self._housekeeping = housekeeping
         self._answers: dict[int, dict[bytes, list[pus.Report]]] = {n: {} for n in channels}
         """What was answered to each source's last telecommands, the oldest first."""
-        self._recall_rules()
+        self._rules = CommandedRules(spool.state, workshop.rules)
+        for line in self._rules.notices:
+            self._tell(EventId.RULE_FORGOTTEN, line)
 
     def receive(self, source: int, opened: security.Opened, now: float) -> None:
         """Take a verified packet that is no PDU; raises PacketError for what is no telecommand.
@@ -98,7 +98,7 @@ class Commands:
         except PacketError as error:
             failure = Failure(Stage.ACCEPTANCE, request, error.drop, error.detail)
             self._reporter.report(failure, source)
-            self._refuse(failure)
+            self._refuse("a telecommand", source, failure)
             raise
         # The whole packet: sequence counts alone may come again when the ground has restarted.
         reports = answers[opened.packet] = []
@@ -111,6 +111,7 @@ class Commands:
     def _carry_out(self, order: _Order, now: float) -> Iterator[pus.Report]:
         """What is to be answered, as it happens."""
         request, wanted = order.telecommand.request, order.telecommand.acknowledge
+        name = _NAMES[type(order.telecommand.command)]
         if wanted & Ack.ACCEPTANCE:
             yield Success(Stage.ACCEPTANCE, request)
         try:
@@ -118,20 +119,23 @@ class Commands:
         except Refused as error:
             failure = Failure(Stage.COMPLETION, request, error.code, str(error)[: MAX_TEXT])
             yield failure
-            self._refuse(failure)
+            self._refuse(name, order.source, failure)
             return
         except OccultaError as error:  # a full disk, say: to be given again
             failure = Failure(Stage.COMPLETION, request, error.reason.value, str(error)[: MAX_TEXT])
             yield failure
-            self._refuse(failure)
+            self._refuse(name, order.source, failure)
             return
         self.done += 1
+        log.info("%s from %s carried out", name, self._channels[order.source].remote.peer)
         if wanted & Ack.COMPLETION:
             yield Success(Stage.COMPLETION, request)
 
-    def _refuse(self, failure: Failure) -> None:
+    def _refuse(self, name: str, source: int, failure: Failure) -> None:
         self.refused += 1
-        self._reporter.event(EventId.COMMAND_REFUSED, failure.detail, failure.code)
+        line = f"{name} from {self._channels[source].remote.peer} refused: {failure.detail}"
+        log.info("%s", line)
+        self._reporter.event(EventId.COMMAND_REFUSED, line, failure.code)
 
     def _do(self, order: _Order, now: float) -> Iterator[pus.Report]:
         command = order.telecommand.command
@@ -149,7 +153,7 @@ class Commands:
         elif isinstance(command, pus.Cancel):
             _require(self._downlink.cancel(command.product_id, now), "no such product")
         elif isinstance(command, pus.Purge):
-            self._spool.deliveries.purge(command.priority)
+            self._purge(command.priority)
         elif isinstance(command, pus.SelectLinkKey):
             self._select_key(command, order)
         else:
@@ -160,6 +164,21 @@ class Commands:
             return self._housekeeping(command.structure_id)
         except KeyError:
             raise Refused(Drop.PUS_FIELD, "no such structure") from None
+
+    def _set_scheme(self, command: pus.SetScheme) -> None:
+        try:
+            self._rules.set(command.rule, command.scheme, command.profile)
+        except ValueError as error:
+            raise Refused(Drop.PUS_FIELD, str(error)) from None
+
+    def _purge(self, priority: int) -> None:
+        count = self._spool.deliveries.purge(priority)
+        line = f"purged deliveries of priority number {priority} or higher: {count}"
+        self._tell(EventId.PURGED, line, count)
+
+    def _tell(self, event: EventId, line: str, parameter: int = 0) -> None:
+        log.info("%s", line)
+        self._reporter.event(event, line, parameter)
 
     def _hold_or_resume(self, command: pus.Hold | pus.Resume) -> None:
         number = None if command.destination == _ALL else command.destination
@@ -203,52 +222,6 @@ class Commands:
             channel.retire_key(command.key_id)
         except ValueError as error:
             raise Refused(Drop.UNKNOWN_KEY, str(error)) from None
-
-    # Rules: what was set by command holds across restarts.
-
-    def _set_scheme(self, command: pus.SetScheme) -> None:
-        index = self._rule(command.rule)
-        _require(command.scheme in SCHEMES, "no such scheme")
-        known = command.profile in (("exact", "paper") if command.scheme == REVERSIBLE
-                                    else (NO_PROFILE,))
-        _require(known, "no such profile")
-        rule = self._workshop.rules[index]
-        changes = {"scheme": command.scheme}
-        if command.scheme == REVERSIBLE:
-            changes["profile"] = command.profile
-        try:
-            changed = msgspec.structs.replace(rule, **changes)
-        except Faults as error:
-            raise Refused(Drop.PUS_FIELD, str(error.found[0])) from None
-        self._remember_rules(index, changed)
-        self._workshop.rules[index] = changed
-
-    def _rule(self, name: str) -> int:
-        """A rule's index, by its name or by its number, counted from 1."""
-        for index, rule in enumerate(self._workshop.rules):
-            if name in (rule.name, str(index + 1)):
-                return index
-        raise Refused(Drop.PUS_FIELD, "no such rule")
-
-    def _remember_rules(self, index: int, changed: Rule) -> None:
-        rules = [*self._workshop.rules[:index], changed, *self._workshop.rules[index + 1 :]]
-        chosen = [(rule.scheme, rule.profile) for rule in rules]
-        self._spool.state.put({_RULES: msgspec.msgpack.encode(chosen)})
-
-    def _recall_rules(self) -> None:
-        """Unless the configuration has another number of rules by now."""
-        data = self._spool.state.get(_RULES)
-        if data is None:
-            return
-        chosen = msgspec.msgpack.decode(data, type=list[tuple[str, str]])
-        if len(chosen) != len(self._workshop.rules):
-            return
-        for index, (scheme, profile) in enumerate(chosen):
-            rule = self._workshop.rules[index]
-            with suppress(Faults):  # the configuration has become stricter since
-                self._workshop.rules[index] = msgspec.structs.replace(
-                    rule, scheme=scheme, profile=profile
-                )
 
 
 def _require(condition: bool, detail: str) -> None:

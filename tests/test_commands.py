@@ -16,7 +16,7 @@ from occulta.link.space_packet import Apids, PacketType
 from occulta.program import channel as channels
 from onboard.commands import REMEMBERED, Commands
 from onboard.downlink import Downlink
-from onboard.telemetry import Reporter
+from onboard.telemetry import EventId, Reporter
 from tests import spool_support
 from tests.cfdp_world import SAT, MemoryStore
 from tests.intake_support import GROUND, Onboard
@@ -242,3 +242,28 @@ def test_a_commander_does_not_select_a_stations_key_for_itself(satellite: Satell
         Drop.PUS_FIELD, "no commander's key", 0)
     assert satellite.do(pus.SelectLinkKey(OTHER, 5), 1) == done(1)
     assert [c.selected_key for c in satellite.channels.values()] == [1, 5]
+
+
+@pytest.mark.parametrize(("what", "event", "text"), [
+    ("product_delivered", EventId.PRODUCT_DELIVERED, "product {} delivered to peer"),
+    ("transfer_failed", EventId.TRANSFER_FAILED, "product {} did not reach peer, and goes again"),
+    ("product_unreadable", EventId.PRODUCT_UNREADABLE, "product {} for peer cannot be read"),
+])
+def test_events_name_the_destination(
+    satellite: Satellite, what: str, event: EventId, text: str
+) -> None:
+    satellite.reporter.announce(what, bytes(16), OTHER)
+    satellite.reporter.flush([GROUND])
+    (found,) = satellite.wires[GROUND].take()
+    assert isinstance(found, pus.Event)
+    assert (found.definition_id, found.parameter) == (event, OTHER)
+    assert found.text == text.format("00" * 16)
+
+
+def test_a_refusal_is_an_event_with_the_name_of_the_command(satellite: Satellite) -> None:
+    satellite.do(pus.Cancel(bytes(16)))
+    satellite.reporter.flush([OTHER])
+    (found,) = satellite.wires[OTHER].take()
+    assert isinstance(found, pus.Event)
+    assert (found.definition_id, found.parameter) == (EventId.COMMAND_REFUSED, Drop.PUS_FIELD)
+    assert found.text == "cancel from peer refused: no such product"

@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 
 from ground import console
-from ground.command import telecommand
 from ground.outcome import Failure, ItemEntry
 from ground.product import State
 from ground.trust import Revocation, read_revocations
-from occulta.link import pus
-from occulta.link.messages import CommandRequest
-from occulta.link.pus.telecommands import COMMANDS
 from occulta.program.keyfiles import encode_key
 from tests.cli import assert_error, call, names, start
 from tests.ground_world import (
@@ -156,8 +152,24 @@ def test_show_by_the_beginning_of_an_id(world: World) -> None:
     fill(world)
     world.deliver(0xABCDEF << 100)
     assert run("show", world, "0ABC", "--json").json["product"] == name_of(0xABCDEF << 100)
-    assert_error(call("ground", "show", "00", "--archive", world.folder), 200, "several products")
+    assert_error(call("ground", "show", "00", "--archive", world.folder), 200, "4 products have")
     assert_error(call("ground", "show", "ff", "--archive", world.folder), 200, "no product")
+
+
+def test_show_by_the_frame_id(world: World) -> None:
+    fill(world)
+    assert run("show", world, "frame-3", "--json").json["product"] == name_of(3)
+    world.deliver(5, frame_id="frame-3")
+    found = call("ground", "show", "frame-3", "--archive", world.folder)
+    assert_error(found, 200, "2 products have the frame id frame-3")
+
+
+def test_show_says_nothing_of_a_profile_where_there_is_none(world: World) -> None:
+    world.deliver(1, scheme="sealed", profile="none")
+    world.deliver(2)
+    assert "profile" not in run("show", world, name_of(1)).out.decode()
+    assert run("show", world, name_of(1), "--json").json["profile"] == "none"
+    assert "profile: exact" in run("show", world, name_of(2)).out.decode().splitlines()
 
 
 def test_show_a_report_that_is_damaged(world: World) -> None:
@@ -350,28 +362,15 @@ def test_revoke_needs_one_place(tmp_path: Path, key: Path) -> None:
     assert_error(call("ground", "revoke", key, "--since", "5", *both), 200)
 
 
+def test_revoke_in_a_folder(tmp_path: Path, key: Path) -> None:
+    (tmp_path / "revoked").mkdir()
+    found = call("ground", "revoke", key, "--since", "5", "--file", tmp_path / "revoked")
+    assert_error(found, 207, f"cannot read {tmp_path}/revoked: Is a directory")
+
+
 def test_revoke_a_key_that_is_none(tmp_path: Path) -> None:
     file = tmp_path / "revoked"
     found = call("ground", "revoke", tmp_path / "none", "--since", "5", "--file", file)
     assert_error(found, 202)
+    assert "occulta-ground provision" in found.err.splitlines()[1]
     assert not file.exists()
-
-
-# --- command
-
-
-def test_keys_as_they_are_typed() -> None:
-    typed = {"destination": "2", "key": "5"}
-    for name, expected in (("select-link-key", pus.SelectLinkKey(2, 5)),
-                           ("retire-link-key", pus.RetireLinkKey(2, 5))):
-        assert telecommand(CommandRequest(name, typed)) == expected
-        with pytest.raises(ValueError, match="give key=NUMBER"):
-            telecommand(CommandRequest(name, {"destination": "2"}))
-
-
-def test_every_telecommand_can_be_typed() -> None:
-    typed = {"structure": 1, "rule": "1", "scheme": "sealed", "product": "0" * 32, "priority": 1,
-             "destination": 2, "key": 5}
-    made = (telecommand(CommandRequest(layout.name.replace("_", "-"), typed))
-            for layout in COMMANDS)
-    assert [type(command) for command in made] == [layout.make for layout in COMMANDS]

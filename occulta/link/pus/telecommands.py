@@ -111,7 +111,10 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """TC[200,6]: remove the products of this priority, 0..255, and of all that go after it."""
+    """TC[200,6]: cancel all that waits with this priority number, 0..255, or a higher one.
+
+    What is being sent goes on.
+    """
 
     message_type: ClassVar = (200, 6)
 
@@ -178,8 +181,8 @@ COMMANDS: tuple[Layout[Command], ...] = (
     ),
     _layout(
         SetScheme, "set_scheme", "Set the scheme and profile of a rule",
-        _name("rule", "Name of the rule"), _name("scheme", "Name of the scheme"),
-        _name("profile", "Name of the profile"),
+        _name("rule", "Name of the rule, or its number"), _name("scheme", "Name of the scheme"),
+        _name("profile", "Name of the profile, none for schemes without"),
     ),
     _layout(
         SetPriority, "set_priority", "Set the priority of a product", _PRODUCT_ID, _PRIORITY,
@@ -187,7 +190,10 @@ COMMANDS: tuple[Layout[Command], ...] = (
     _layout(Hold, "hold", "Send a destination nothing more for now", _DESTINATIONS),
     _layout(Resume, "resume", "Send to a destination again", _DESTINATIONS),
     _layout(Cancel, "cancel", "Give up sending a product, and remove it", _PRODUCT_ID),
-    _layout(Purge, "purge", "Remove the products of this and all later priorities", _PRIORITY),
+    _layout(
+        Purge, "purge", "Cancel all that waits with this priority number or a higher one",
+        _PRIORITY,
+    ),
     _layout(
         SelectLinkKey, "select_link_key", "Use a link key towards a destination", _DESTINATION,
         _KEY_ID,
