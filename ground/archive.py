@@ -5,6 +5,7 @@
                           report.json once they were recovered
     items/, items.db      private data that arrives in pieces (items.py)
     rejected/<id>-<n>/    what was refused, and why (inbox.py)
+    lock                  held while the archive is open
 
 A pair is verified in the inbox, then its folder is renamed into `products`, then its row is
 committed: whatever lies in `products` has been verified, and a folder without a row is one whose
@@ -18,7 +19,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ground import rows
@@ -58,6 +59,7 @@ from ground.reassess import apply_trust, correct_reports
 from ground.trust import Trust
 from occulta.errors import OccultaError, Reason
 from occulta.program import files
+from occulta.program.lock import lock
 
 INBOX, REJECTED, REMOVED = "inbox", "rejected", ".removed"
 
@@ -67,7 +69,7 @@ def _nothing(step: str) -> None:
 
 
 class Archive:
-    """One process writes it, and any number may read its database.
+    """One process writes it, and locks it; any number may read its database.
 
     `now` is in seconds since 1970-01-01 UTC. Every method may raise OccultaError: DISK_FULL or
     OUTPUT_UNWRITABLE; what it was about is then done by the next `scan`.
@@ -77,7 +79,10 @@ class Archive:
         self, folder: Path, trust: Trust, now: float,
         checkpoint: Callable[[str], object] = _nothing,
     ) -> None:
-        """Open it, made if it is missing. `checkpoint` is told each step that was done."""
+        """Open it, made if it is missing. `checkpoint` is told each step that was done.
+
+        Raises OUTPUT_UNWRITABLE, and changes nothing, while another process has it open.
+        """
         self.inbox = folder / INBOX
         """Where CFDP puts what it receives, below a folder for each source."""
         self.notices: list[str] = []
@@ -86,19 +91,23 @@ class Archive:
         self.rejections: Counter[str] = Counter({each.value: 0 for each in Rejection})
         self._folder = folder
         self._checkpoint = checkpoint
-        with _reaching(folder):
-            for path in (folder, *(folder / name for name in (INBOX, PRODUCTS, ITEMS, REMOVED))):
-                path.mkdir(0o700, parents=True, exist_ok=True)
-            self._sweep()
-            self._rejected = RejectedFolder(folder / REJECTED)
-        self._database = self._open_database()
-        rows.restart(self._database)
-        self.set_trust(trust)
-        self._adopt(now)
+        with ExitStack() as stack:
+            stack.callback(os.close, lock(folder, "ground node"))
+            with _reaching(folder):
+                for name in (INBOX, PRODUCTS, ITEMS, REMOVED):
+                    (folder / name).mkdir(0o700, exist_ok=True)
+                self._sweep()
+                self._rejected = RejectedFolder(folder / REJECTED)
+            self._database = self._open_database()
+            stack.callback(self._database.close)
+            rows.restart(self._database)
+            self.set_trust(trust)
+            self._adopt(now)
+            self._held = stack.pop_all()
 
     def close(self) -> None:
         """It is no longer needed."""
-        self._database.close()
+        self._held.close()
 
     # --- in
 

@@ -16,6 +16,7 @@ from ground.config import GroundConfig, Satellite
 from ground.linkstore import LinkStore
 from ground.metrics import MetricsServer
 from ground.node import Node
+from ground.telecommands import telecommand
 from ground.trust import Trust, read_revocations
 from ground.uplink import Uplink
 from ground.worker import Worker
@@ -28,7 +29,7 @@ from occulta.link.messages import MAX_MESSAGE
 from occulta.link.space_packet import PacketType
 from occulta.program import config as configuration
 from occulta.program import files, keyfiles
-from occulta.program.channel import OVERHEAD, Channel, Remote
+from occulta.program.channel import Channel, Remote, largest_packet
 from occulta.program.filestore import DiskFilestore
 from occulta.program.linkkeys import read_curve_secret, read_link_keys
 from occulta.program.linkstate import LinkState
@@ -62,6 +63,7 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
     stack.callback(archive.close)
     store = LinkStore(config.state_dir)
     stack.callback(store.close)
+    snapshots = store.load()
     if store.notice is not None:
         archive.notices.append(f"{store.notice}; what was under way is sent again")
     remotes = [satellite.cfdp.remote(satellite.entity) for satellite in config.satellites]
@@ -69,7 +71,10 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
         config.state_dir / "outgoing", archive.inbox, replace=True, by_source=True
     )
     entity = Entity(config.entity, remotes, filestore, durable=True)
-    entity.load(store.load(), time.monotonic())
+    for line in entity.load(snapshots, time.monotonic()):
+        archive.notices.append(f"dropped: {line}")
+    if swept := filestore.sweep(entity.transactions()):
+        archive.notices.append(f"{swept} files of transfers that nobody knows were removed")
     links = {}
     for satellite in config.satellites:
         server = _open_server(satellite, stack)
@@ -79,7 +84,7 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
         )
     node = Node(
         archive=archive, worker=_open_worker(config, archive, stack), entity=entity, store=store,
-        links=links, console=_open_console(config, stack), commands=command.telecommand,
+        links=links, console=_open_console(config, stack), commands=telecommand,
         changed_trust=trust_file.changed,
     )
     if config.metrics is not None:
@@ -146,7 +151,7 @@ def _patience(satellite: Satellite) -> float:
 
 
 def _open_server(satellite: Satellite, stack: ExitStack) -> Server:
-    settings = Settings(satellite.cfdp.max_pdu + OVERHEAD, _QUEUE)
+    settings = Settings(largest_packet(satellite.cfdp.max_pdu), _QUEUE)
     secret = read_curve_secret(satellite.secret_key)
     return _listen(satellite.bind, satellite.allow_list(), settings, secret, stack)
 

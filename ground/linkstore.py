@@ -36,9 +36,15 @@ class LinkStore:
         self._database.close()
 
     def load(self) -> dict[TransactionId, bytes]:
-        """All snapshots."""
-        rows = self._database.rows("SELECT source, sequence, data FROM snapshots")
-        return {TransactionId(int(row[0]), int(row[1])): bytes(row[2]) for row in rows}
+        """All snapshots; rows that are damaged go, and `notice` says so."""
+        found = {}
+        for source, sequence, data in self._database.rows("SELECT * FROM snapshots"):
+            try:
+                found[TransactionId(int(source), int(sequence))] = memoryview(data).tobytes()
+            except (TypeError, ValueError):
+                self._remove(source, sequence)
+                self.notice = f"{DATABASE}: rows were damaged"
+        return found
 
     def save(self, snapshots: Iterable[Snapshot]) -> None:
         """Replace snapshots, all or none of them; raises OccultaError.
@@ -55,10 +61,13 @@ class LinkStore:
             for key, data in self._unsaved.values():
                 source, sequence = str(key.source), str(key.sequence)
                 if data is None:
-                    self._database.change(
-                        "DELETE FROM snapshots WHERE source = ? AND sequence = ?", source, sequence
-                    )
+                    self._remove(source, sequence)
                 else:
                     self._database.change(
                         "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", source, sequence, data
                     )
+
+    def _remove(self, source: str, sequence: str) -> None:
+        self._database.change(
+            "DELETE FROM snapshots WHERE source = ? AND sequence = ?", source, sequence
+        )

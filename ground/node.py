@@ -29,6 +29,7 @@ from occulta.link.messages import (
     FromConsole,
     Message,
     Status,
+    StatusRequest,
     decode,
     encode,
 )
@@ -254,20 +255,20 @@ class Node:
                 continue
             if isinstance(message, CommandRequest):
                 self._command(peer, message, now)
-            else:
-                self._reply(peer, self.status())
+            elif isinstance(message, StatusRequest):
+                self._reply(peer, self.status(message.question))
 
     def _command(self, peer: str, request: CommandRequest, now: float) -> None:
         try:
             uplink = self._uplink(request)
             command = self._commands(request)
-            done = partial(self._answer, peer)
+            done = partial(self._answer, peer, request.question)
             # What cannot be sent now is sent again by a timer.
             self._guard.attempt(
                 "commanding", lambda: uplink.command(command, done, now), now, pause=0.0
             )
         except ValueError as error:
-            self._reply(peer, CommandReply(False, _line(str(error))))
+            self._reply(peer, CommandReply(False, _line(str(error)), request.question))
 
     def _uplink(self, request: CommandRequest) -> Uplink:
         name = request.arguments.get("satellite")
@@ -277,9 +278,9 @@ class Node:
             raise ValueError(f"name a satellite: {names}")
         return found[0]
 
-    def _answer(self, peer: str, well: bool, said: str) -> None:
+    def _answer(self, peer: str, question: int, well: bool, said: str) -> None:
         self._counters["commands_done" if well else "commands_failed"] += 1
-        self._reply(peer, CommandReply(well, _line(said)))
+        self._reply(peer, CommandReply(well, _line(said), question))
 
     def _reply(self, peer: str, message: Message) -> None:
         assert self._console is not None
@@ -287,8 +288,8 @@ class Node:
 
     # What it says of itself.
 
-    def status(self) -> Status:
-        """Counters of all parts, by name."""
+    def status(self, question: int) -> Status:
+        """Counters of all parts, by name, as the answer to a question."""
         counters = dict(self._counters)
         for state, (products, size) in self._archive.counts().items():
             counters[f"products.{state.value}"] = products
@@ -305,7 +306,8 @@ class Node:
         for drop, count in self._common_drops().items():
             counters[f"drops.{drop.name.lower()}"] = count
         named = {k[:64]: min(n, _MAX_COUNT) for k, n in list(counters.items())[:1024]}
-        return Status(named, any(self._connected.values()), time.monotonic() - self._began)
+        uptime = time.monotonic() - self._began
+        return Status(named, any(self._connected.values()), uptime, question)
 
     def families(self) -> Iterator[Family]:
         """The same for Prometheus."""

@@ -59,13 +59,16 @@ class Trust:
 
 def read_revocations(path: Path) -> tuple[Revocation, ...]:
     """The revocations in a file; raises OccultaError(CONFIG_INVALID), for a missing file too."""
+    return _parse(_read(path), path)
+
+
+def _read(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
-            content = stream.read(MAX_FILE + 1)
+            return stream.read(MAX_FILE + 1)
     except OSError as error:
         hint = "make an empty file if nothing was revoked"
         raise _invalid(f"cannot read {path}: {error.strerror}", hint) from None
-    return _parse(content, path)
 
 
 def add_revocation(path: Path, revocation: Revocation) -> None:
@@ -77,7 +80,7 @@ def add_revocation(path: Path, revocation: Revocation) -> None:
         raise ValueError("since must be a time")
     line = f"{_TAG} {revocation.fingerprint.hex()} {revocation.since!r}\n"
     with _locked(path.parent):
-        content = path.read_bytes() if path.exists() else b""
+        content = _read(path) if path.exists() else b""
         _parse(content, path)
         if content and not content.endswith(b"\n"):
             content += b"\n"

@@ -3,12 +3,14 @@
 `Worker` is the parent's side. The child, `python -m ground.worker`, reads jobs from
 its standard input and writes outcomes to its standard output, each one line of JSON. A child that
 dies or hangs is killed and replaced, and its job is tried once more; lost twice it has failed
-(WORKER_LOST), what was received stays, and the next product has its turn.
+(WORKER_LOST), what was received stays, and the next product has its turn. A child does not outlive
+its parent, however that ends: the next node's child may be at the same product.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import io
 import logging
 import os
@@ -37,6 +39,7 @@ _LAST_MOMENT = 1.0
 """Seconds between the end of a child's output and its own, at most: they are one exit."""
 _KILLED = "from outside: mostly the system's, for want of memory; the next start tries again"
 _READ = 1 << 16
+_PR_SET_PDEATHSIG = 1
 
 
 class Worker:
@@ -56,7 +59,9 @@ class Worker:
             raise ValueError("timeout must be positive")
         self.counters: Counter[str] = Counter({"recovered": 0, "failed": 0, "no_key": 0, "lost": 0})
         """Outcomes, and children that died or hung."""
-        self._command = [*command, "--archive", str(archive), *_key_options(keys)]
+        self._command = [
+            *command, "--parent", str(os.getpid()), "--archive", str(archive), *_key_options(keys)
+        ]
         self._timeout = timeout
         self._poller = select.epoll()
         self._child: subprocess.Popen[bytes] | None = None
@@ -216,6 +221,18 @@ class _Log(io.FileIO):
         return False
 
 
+def end_with(parent: int) -> None:
+    """Let Linux kill this process, even a stopped one, at the end of its parent's main thread.
+
+    Exits if that has come already (PR_SET_PDEATHSIG, prctl(2)). Raises OSError.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    if os.getppid() != parent:
+        sys.exit()
+
+
 def serve(archive: Path, keys: Sequence[Path], jobs: BinaryIO, out: io.FileIO) -> None:
     """Do one job after the other until there are no more, or nobody listens."""
     for line in jobs:
@@ -229,9 +246,11 @@ def serve(archive: Path, keys: Sequence[Path], jobs: BinaryIO, out: io.FileIO) -
 def main() -> None:
     """The child. Nothing but outcomes goes to standard output, whatever is called."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--key", type=Path, action="append", default=[])
     options = parser.parse_args()
+    end_with(options.parent)
     out = io.FileIO(os.dup(1), "w")
     os.dup2(2, 1)
     sys.stderr = io.TextIOWrapper(_Log(2, "w", closefd=False), write_through=True)

@@ -6,15 +6,25 @@ up on.
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from contextlib import suppress
 
 import msgpack
 import zmq
+from zmq.utils import z85
 
-from occulta.link.endpoint import Client, ClientKeys, Server, Settings
-from occulta.link.messages import MAX_MESSAGE
+from ground.command import SEATS
+from occulta.link.endpoint import Client, ClientKeys, Server, Settings, public_key
+from occulta.link.messages import (
+    MAX_CHUNK,
+    MAX_MESSAGE,
+    CommandRequest,
+    ToConsole,
+    decode,
+    encode,
+)
 from occulta.link.space_packet import HEADER_SIZE
 from occulta.program.linkkeys import read_curve_public, read_curve_secret
 from sim.link.relay import MAX_PACKET
@@ -24,6 +34,13 @@ SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
 MORE, LONG, COMMAND = 1, 2, 4
 STEP = 1 << 22
 """Bytes that a flood sends at a time."""
+
+BEGIN = {
+    "frame_id": "mine", "camera": "mine", "size": None, "captured_at": 1.0, "sensitive": False,
+    "labels": {},
+}
+ITEM = {"item_id": "mine", "size": 1 << 30, "recipients": []}
+EVIL = ("../../evil", "/tmp/evil", "..", "evil\0", "evil\n", "x" * 65, "", b"\xff", 1, None)
 
 
 # --- ZMTP, as far as it is needed
@@ -200,6 +217,86 @@ def halves(address, size, length):
     return [peer for first in starts for peer in crowd(address, size, first)]
 
 
+def wrong_keys(address, context, server_key):
+    """One whose key nobody knows, and one who takes the server for another."""
+    first, second = (z85.decode(zmq.curve_keypair()[1]) for _ in range(2))
+    return [
+        Outsider(context, address, ClientKeys(first, server_key), b"x" * 100),
+        Outsider(context, address, ClientKeys(first, public_key(second)), b"x" * 100),
+    ]
+
+
+def rogues(mission):
+    """On the allow-lists, and without manners."""
+    begins = [said("frame_begin", **BEGIN | {"camera": f"rogue-{n}"}) for n in (1, 2, 3)]
+    item = said("item_begin", **ITEM)
+    chunk = {"offset": 0, "data": bytes(MAX_CHUNK)}
+    camera = hostile_messages("frame", begins[2]) + item
+    payload = hostile_messages("item", item) + begins[2]
+    return [
+        Peer(mission.made.camera, hello(b"rogue-1"), begins[0], reads=False),
+        Peer(mission.made.camera, hello(b"rogue-2"),
+             begins[1] + said("frame_chunk", frame_id="mine", **chunk) * 4),
+        Peer(mission.made.camera, hello(b"rogue-3"), camera),
+        Peer(mission.made.payload, hello(b"rogue-1"), item, reads=False),
+        Peer(mission.made.payload, hello(b"rogue-2"),
+             item + said("item_chunk", item_id="mine", **chunk | {"offset": 1}) * 4),
+        Peer(mission.made.payload, hello(b"rogue-3"), payload),
+    ]
+
+
+def hostile_messages(what, begin):
+    """Names that are paths, sizes and digests that lie, an end before all data, and no message."""
+    name = f"{what}_id"
+    end = {name: "mine", "size": 10, "sha256": bytes(32)}
+    fields = BEGIN | {"camera": "rogue-3"} if what == "frame" else ITEM
+    lies = said(f"{what}_begin", **fields | {"size": 4}) + said(
+        f"{what}_chunk", **{name: "mine"}, offset=0, data=b"12345")
+    paths = b"".join(said(f"{what}_begin", **fields | {name: evil}) for evil in EVIL)
+    strange = message(bytes(MAX_MESSAGE + 1)) + message(*[b"part"] * 300) + message(b"")
+    return b"".join((
+        said(f"{what}_end", **end), begin, said(f"{what}_end", **end), lies, paths, strange,
+        said(f"{what}_begin", **fields, more=1), message(b"\xc1" * 50), said("credit"),
+        message(b"\x81" * 5000), said(f"{what}_begin", **fields | {"size": 1 << 62}),
+    ))
+
+
+def readers_of_pages(address):
+    """Slow ones, endless ones, and such as never take their answer."""
+    ask = b"GET /metrics HTTP/1.1\r\n"
+    return [
+        *crowd(address, 40, ask), Peer(address, ask, b"X: x\r\n"), *garbage(address),
+        *(Peer(address, ask + b"\r\n", reads=False) for _ in range(20)),
+        Peer(address, b"POST /metrics HTTP/1.1\r\n\r\n"),
+        Peer(address, b"GET /../x HTTP/1.1\r\n\r\n"),
+    ]
+
+
+def consoles(mission):
+    """One that asks for ever and never reads, one that sends what is no question."""
+    ask = said("status_request")
+    strange = said("command_request", name="purge", arguments={"priority": "../x"})
+    strange += said("status") + message(b"\xc1") + message(b"", b"") + message(bytes(MAX_MESSAGE))
+    return [
+        Peer(mission.made.console, hello(b"%s" % seat), what, reads=False)
+        for seat, what in zip(free_seats(), (ask, strange), strict=True)
+    ]
+
+
+def free_seats():
+    """Names of consoles other than this test's own."""
+    return [SEATS[(os.getpid() + other) % len(SEATS)].encode() for other in (1, 2)]
+
+
+class Flood(Outsider):
+    """Sends all that its queue takes."""
+
+    def step(self):
+        self._client.receive(1)
+        while self._client.send("server", self._packet):
+            self.was_let_in = True
+
+
 # --- the link
 
 
@@ -268,3 +365,23 @@ class Relay:
         self._satellite.close()
         self._ground.close()
         self._context.term()
+
+
+class Console:
+    """Asks, and does not wait for the answer."""
+
+    def __init__(self, context, address):
+        self._client = Client(
+            context, address, "node", Settings(MAX_MESSAGE), free_seats()[0])
+        self._questions, self.answers = [], []
+
+    def ask(self, name, **arguments):
+        self._questions.append(encode(CommandRequest(name, arguments)))
+
+    def step(self):
+        while self._questions and self._client.send("node", self._questions[0]):
+            del self._questions[0]
+        self.answers += [decode(data, ToConsole) for _, data in self._client.receive(16)]
+
+    def close(self):
+        self._client.close()

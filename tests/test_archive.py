@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ground.archive import Archive
 from ground.inbox import Disposition, Rejection
 from ground.product import State
 from occulta.errors import OccultaError, Reason
@@ -27,6 +28,7 @@ from tests.ground_world import (
     crash_at,
     manifest_of,
     name_of,
+    product_id,
     put,
     tree,
 )
@@ -272,6 +274,33 @@ def test_another_product_of_the_same_id_is_refused(world: World) -> None:
     assert (world.place(1) / "received.jpg").read_bytes() == DATA
     kept = world.folder / "rejected" / f"{name_of(1)}-1/received/data"
     assert kept.read_bytes() == b"something else"
+
+
+# --- one writer
+
+
+def test_an_archive_in_use_is_left_as_it_is(world: World) -> None:
+    world.deliver(1)
+    world.archive.begin_recovery(product_id(1))
+    (world.folder / ".removed/half").mkdir()
+    for _ in range(2):
+        with pytest.raises(OccultaError, match="in use by another ground node") as caught:
+            Archive(world.folder, world.trust, NOW)
+        assert caught.value.reason is Reason.OUTPUT_UNWRITABLE
+    assert (world.folder / ".removed/half").exists()
+    assert world.states() == {"recovering": 1}
+    world.open()  # the other has ended: what it was at begins anew
+    assert world.states() == {"archived": 1}
+
+
+def test_an_archive_that_cannot_be_opened_is_not_held(world: World) -> None:
+    world.archive.close()
+    (world.folder / "archive.db").rename(world.folder / "away")
+    (world.folder / "archive.db").mkdir()
+    with pytest.raises(OccultaError, match="archive.db"):
+        Archive(world.folder, world.trust, NOW)
+    (world.folder / "archive.db").rmdir()
+    world.open()
 
 
 # --- crashes

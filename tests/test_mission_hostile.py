@@ -6,9 +6,10 @@ errors, counts what it refused and needs no memory to speak of.
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,13 @@ import yaml
 import zmq
 from zmq.utils import z85
 
-from ground.command import SEATS
 from occulta.link.drops import Drop
 from occulta.link.endpoint import Client, ClientKeys, Settings, public_key
 from occulta.link.messages import (
     MAX_CHUNK,
     MAX_MESSAGE,
-    CommandRequest,
     FrameBegin,
     FrameChunk,
-    ToConsole,
-    decode,
     encode,
 )
 from occulta.program.linkkeys import encode_curve_public, encode_curve_secret, read_curve_public
@@ -34,27 +31,29 @@ from sim.scenario.feed import Feed, Source
 from sim.scenario.mission import GROUND, LINK, ONBOARD, free_ports
 from tests.hostile_peers import (
     AttackedMission,
-    Outsider,
+    Console,
+    Flood,
     Peer,
     Relay,
+    consoles,
     crowd,
     garbage,
     halves,
     hello,
     message,
-    said,
+    readers_of_pages,
+    rogues,
+    wrong_keys,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 MOST_ON_BOARD = 64.0
-GROWTH = 28.0
-"""MiB in all, and over what the same program took for a frame in peace."""
-BEGIN = {
-    "frame_id": "mine", "camera": "mine", "size": None, "captured_at": 1.0, "sensitive": False,
-    "labels": {},
-}
-ITEM = {"item_id": "mine", "size": 1 << 30, "recipients": []}
-EVIL = ("../../evil", "/tmp/evil", "..", "evil\0", "evil\n", "x" * 65, "", b"\xff", 1, None)
+GROWTH = {GROUND: 16.0, LINK: 4.0, ONBOARD: 28.0}
+"""MiB in all, and over what the same program took for a frame in peace.
+
+A connection takes 54 KiB and a message that is never finished twice its length: on the ground that
+makes 12 MiB, and on board, with two sockets for such messages, 18 to 27.
+"""
 
 
 def add_rogues(mission):
@@ -90,84 +89,13 @@ def check_well(mission, before):
     after = mission.peaks()
     grown = {name: after[name] - before[name] for name in before if name in after}
     assert after[ONBOARD] <= MOST_ON_BOARD, (before, after)
-    assert max(grown.values()) <= GROWTH, (before, after)
+    assert all(grown[name] <= GROWTH[name] for name in grown), (before, after)
     mission.dismiss()
     while any(fault.startswith("private") for fault in mission.faults()):
         # A frame of theirs keeps it for itself, until its camera has been silent for too long.
         mission.offer(is_private=False)
         mission.until(mission.is_settled)
     assert mission.faults() == [] and mission.troubles() == []
-
-
-def wrong_keys(address, context, server_key):
-    """One whose key nobody knows, and one who takes the server for another."""
-    first, second = (z85.decode(zmq.curve_keypair()[1]) for _ in range(2))
-    return [
-        Outsider(context, address, ClientKeys(first, server_key), b"x" * 100),
-        Outsider(context, address, ClientKeys(first, public_key(second)), b"x" * 100),
-    ]
-
-
-def rogues(mission):
-    """On the allow-lists, and without manners."""
-    begins = [said("frame_begin", **BEGIN | {"camera": f"rogue-{n}"}) for n in (1, 2, 3)]
-    item = said("item_begin", **ITEM)
-    chunk = {"offset": 0, "data": bytes(MAX_CHUNK)}
-    camera = hostile_messages("frame", begins[2]) + item
-    payload = hostile_messages("item", item) + begins[2]
-    return [
-        Peer(mission.made.camera, hello(b"rogue-1"), begins[0], reads=False),
-        Peer(mission.made.camera, hello(b"rogue-2"),
-             begins[1] + said("frame_chunk", frame_id="mine", **chunk) * 4),
-        Peer(mission.made.camera, hello(b"rogue-3"), camera),
-        Peer(mission.made.payload, hello(b"rogue-1"), item, reads=False),
-        Peer(mission.made.payload, hello(b"rogue-2"),
-             item + said("item_chunk", item_id="mine", **chunk | {"offset": 1}) * 4),
-        Peer(mission.made.payload, hello(b"rogue-3"), payload),
-    ]
-
-
-def hostile_messages(what, begin):
-    """Names that are paths, sizes and digests that lie, an end before all data, and no message."""
-    name = f"{what}_id"
-    end = {name: "mine", "size": 10, "sha256": bytes(32)}
-    fields = BEGIN | {"camera": "rogue-3"} if what == "frame" else ITEM
-    lies = said(f"{what}_begin", **fields | {"size": 4}) + said(
-        f"{what}_chunk", **{name: "mine"}, offset=0, data=b"12345")
-    paths = b"".join(said(f"{what}_begin", **fields | {name: evil}) for evil in EVIL)
-    strange = message(bytes(MAX_MESSAGE + 1)) + message(*[b"part"] * 300) + message(b"")
-    return b"".join((
-        said(f"{what}_end", **end), begin, said(f"{what}_end", **end), lies, paths, strange,
-        said(f"{what}_begin", **fields, more=1), message(b"\xc1" * 50), said("credit"),
-        message(b"\x81" * 5000), said(f"{what}_begin", **fields | {"size": 1 << 62}),
-    ))
-
-
-def readers_of_pages(address):
-    """Slow ones, endless ones, and such as never take their answer."""
-    ask = b"GET /metrics HTTP/1.1\r\n"
-    return [
-        *crowd(address, 40, ask), Peer(address, ask, b"X: x\r\n"), *garbage(address),
-        *(Peer(address, ask + b"\r\n", reads=False) for _ in range(20)),
-        Peer(address, b"POST /metrics HTTP/1.1\r\n\r\n"),
-        Peer(address, b"GET /../x HTTP/1.1\r\n\r\n"),
-    ]
-
-
-def consoles(mission):
-    """One that asks for ever and never reads, one that sends what is no question."""
-    ask = said("status_request")
-    strange = said("command_request", name="purge", arguments={"priority": "../x"})
-    strange += said("status") + message(b"\xc1") + message(b"", b"") + message(bytes(MAX_MESSAGE))
-    return [
-        Peer(mission.made.console, hello(b"%s" % seat), what, reads=False)
-        for seat, what in zip(free_seats(), (ask, strange), strict=True)
-    ]
-
-
-def free_seats():
-    """Names of consoles other than this test's own."""
-    return [SEATS[(os.getpid() + other) % len(SEATS)].encode() for other in (1, 2)]
 
 
 def counted(mission, *names):
@@ -207,6 +135,7 @@ def test_every_socket_is_attacked_and_the_mission_goes_on(tmp_path):
             "satellite.unknown_peer", "drops.unknown_peer", "drops.too_many_connections",
             "drops.part_count",
         ))
+        mission.until(lambda: answered(pages) >= {0, 200, 404, 405, 431})
         assert not any(each.was_let_in for each in outsiders)
         # Those who may.
         mission.dismiss()
@@ -222,10 +151,17 @@ def test_every_socket_is_attacked_and_the_mission_goes_on(tmp_path):
         refused = (mission.made.statistics).read_text()
         mission.stop()
     assert 'drops_total{satellite="satellite",reason="unknown_peer"}' in said_of_pages
-    for status in (0, 200, 404, 405, 431):
-        assert f'occulta_ground_http_total{{status="{status}"}}' in said_of_pages
     assert '"UNKNOWN_PEER":' in refused and '"TOO_MANY_CONNECTIONS":' in refused
     assert not list(Path(tmp_path).rglob("*evil*"))
+
+
+def answered(address):
+    """Statuses of the answers that the page tells of; none while it is not to be had."""
+    try:
+        found = re.findall(r'occulta_ground_http_total{status="(\d+)"} [1-9]', page_of(address))
+    except (OSError, HTTPException):
+        return set()
+    return set(map(int, found))
 
 
 def page_of(address):
@@ -272,15 +208,6 @@ def use_tcp(mission):
     return address, daemon, *cameras
 
 
-class Flood(Outsider):
-    """Sends all that its queue takes."""
-
-    def step(self):
-        self._client.receive(1)
-        while self._client.send("server", self._packet):
-            self.was_let_in = True
-
-
 def test_a_camera_socket_on_the_network_is_attacked(tmp_path):
     with AttackedMission(tmp_path) as mission, zmq.Context() as context:
         address, daemon, camera, rogue = use_tcp(mission)
@@ -315,26 +242,6 @@ def test_a_camera_socket_on_the_network_is_attacked(tmp_path):
 
 
 # --- the link
-
-
-class Console:
-    """Asks, and does not wait for the answer."""
-
-    def __init__(self, context, address):
-        self._client = Client(
-            context, address, "node", Settings(MAX_MESSAGE), free_seats()[0])
-        self._questions, self.answers = [], []
-
-    def ask(self, name, **arguments):
-        self._questions.append(encode(CommandRequest(name, arguments)))
-
-    def step(self):
-        while self._questions and self._client.send("node", self._questions[0]):
-            del self._questions[0]
-        self.answers += [decode(data, ToConsole) for _, data in self._client.receive(16)]
-
-    def close(self):
-        self._client.close()
 
 
 def done(mission, console, name, **arguments):
@@ -385,11 +292,14 @@ def test_an_attacker_in_the_relays_place(tmp_path):
         assert drops_on_board(mission)["replayed"] >= 2 * len(commands) - 1
         mission.kill(ONBOARD)
         mission.start(ONBOARD)
+        # Until it tells of itself, the ground has what it told before it was killed.
+        mission.until(lambda: "mac_mismatch" not in drops_on_board(mission))
         replay(mission, relay, commands)
         # After a reboot of the ground too: what it sent before is of an epoch that is over.
         mission.stop(GROUND)
         mission.start(GROUND)
         done(mission, console, "are-you-alive")
+        mission.until(lambda: drops_on_board(mission))  # of which a new node knows nothing
         replay(mission, relay, commands)
         assert drops_on_board(mission).keys() & {"old_epoch", "key_erased"}
         check_well(mission, before)

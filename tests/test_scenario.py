@@ -94,6 +94,43 @@ def test_a_preset_that_cannot_be_read_is_found_at_once(tmp_path):
     assert "down.rate" in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("seed: 1", None), ("preset: clean", None), ("preset: uhf", 9120),
+        ("link: {down: {rate: 1}}", 1),
+        ("preset: uhf\nonboard: {rate: 9600}", 9600), ("onboard: {rate: 5}", 5),
+    ],
+)
+def test_the_satellite_sends_no_more_than_its_link_carries(text, rate, tmp_path):
+    (tmp_path / "s.yaml").write_text(text)
+    scenario = load(tmp_path / "s.yaml")
+    mission = provision(scenario, tmp_path / "m", tmp_path / "archive")
+    onboard = load_config(mission.folder / ONBOARD / "onboard.yaml", OnboardConfig)
+    assert scenario.rate == onboard.destinations[0].rate == rate
+
+
+def test_frames_that_cannot_come_down_in_time_are_found_before_the_start():
+    scenario = Scenario(onboard=Flight(rate=8000))
+    scenario.check_time(60_000, 60.0)
+    Scenario().check_time(1 << 40, 1.0)
+    with pytest.raises(OccultaError) as caught:
+        scenario.check_time(61_000, 60.0)
+    assert caught.value.reason is Reason.CONFIG_INVALID
+    assert caught.value.detail == (
+        "61000 bytes of frames take 61 s or more at 8000 bit/s, and the time limit is 60 s"
+    )
+
+
+def test_a_sensitive_frame_has_to_be_one_of_them():
+    scenario = Scenario(frames=Synthetic(count=2), sensitive=(2, 9))
+    scenario.check(9)
+    with pytest.raises(OccultaError) as caught:
+        scenario.check(0)
+    assert caught.value.reason is Reason.CONFIG_INVALID
+    assert caught.value.detail == "sensitive[1]: there is no frame 9 among 2"
+
+
 @pytest.mark.parametrize(("size", "is_plain", "expected"), [(0, False, 60), (3e6, True, 360)])
 def test_the_time_limit_grows_with_the_frames_and_a_slow_kernel(size, is_plain, expected):
     limit = TimeLimit(base=60.0, per_megabyte=10.0, plain_kernel=4.0)

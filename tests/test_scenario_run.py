@@ -194,6 +194,18 @@ def test_something_that_was_not_sent(name, archive, sent):
     assert check(archive, sent)[1] == [f"{name} does not belong in the archive"]
 
 
+def test_what_did_not_come_to_its_end(archive, sent):
+    half = archive / "inbox/1" / ("0" * 32)
+    half.mkdir(parents=True)
+    (half / "manifest").write_bytes(b"one of two")
+    for number in (1, 2):
+        (archive / "inbox/.incoming" / f"1-{number}.part").write_bytes(b"half")
+    assert check(archive, sent)[1] == [
+        "2 transfers were unfinished",
+        f"inbox/1/{'0' * 32}/manifest waits for the rest of its product",
+    ]
+
+
 def test_an_archive_that_cannot_be_read(archive, sent):
     (archive / "archive.db").write_bytes(b"no database" * 1000)
     faults = check(archive, sent)[1]
@@ -261,6 +273,19 @@ def test_a_run_that_is_late_fails(run):
     assert run.faults[-2:] == ["frame-1 is missing", "private-1 is missing"]
     report = json.loads((run.folder / "out" / "report.json").read_text())
     assert report["success"] is False and report["frames"][0]["recovered_at"] is None
+
+
+def test_a_run_that_cannot_be_in_time_is_not_begun(run):
+    slow = "preset: uhf\ntime_limit: {base: 3.0, plain_kernel: 1.0}"
+    assert run(slow) == 2
+    assert "s or more at 9120 bit/s, and the time limit is 3 s" in run.err
+    assert not (run.folder / "out" / "report.json").exists()
+
+
+def test_a_sensitive_frame_that_is_not_there_is_misuse(run):
+    assert run("frames: {count: 2}\nsensitive: [9]") == 2
+    assert "sensitive[0]: there is no frame 9 among 2" in run.err
+    assert not (run.folder / "out").exists()
 
 
 def test_a_frame_that_is_refused_fails_the_run(run):

@@ -160,10 +160,17 @@ def test_a_child_that_dies_between_jobs_is_replaced(world: World, make: Make) ->
     assert worker.counters["lost"] == 1
 
 
-def test_the_child_ends_with_its_parent(world: World, make: Make) -> None:
-    line = [sys.executable, "-m", "ground.worker", "--archive", str(world.folder)]
+def child_of(world: World, parent: int) -> list[str]:
+    return [
+        sys.executable, "-m", "ground.worker", "--parent", str(parent),
+        "--archive", str(world.folder),
+    ]
+
+
+def test_the_child_ends_with_its_parent(world: World) -> None:
     done = subprocess.run(
-        line, input=b"", capture_output=True, env=environment(), timeout=60, check=False
+        child_of(world, os.getpid()), input=b"", capture_output=True, env=environment(),
+        timeout=60, check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -171,14 +178,55 @@ def test_the_child_ends_with_its_parent(world: World, make: Make) -> None:
 def test_the_child_says_nothing_but_outcomes(world: World, make: Make) -> None:
     world.deliver(1, b"no picture")
     job = world.archive.begin_recovery(product_id(1))
-    line = [sys.executable, "-m", "ground.worker", "--archive", str(world.folder)]
     done = subprocess.run(
-        line, input=2 * (msgspec.json.encode(job) + b"\n"), capture_output=True,
-        env=environment(), timeout=60, check=False,
+        child_of(world, os.getpid()), input=2 * (msgspec.json.encode(job) + b"\n"),
+        capture_output=True, env=environment(), timeout=60, check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     said = [msgspec.json.decode(each, type=Outcome) for each in done.stdout.splitlines()]
     assert [(each.product, each.state) for each in said] == 2 * [(name_of(1), State.NO_KEY)]
+
+
+PARENT = """
+import sys
+from pathlib import Path
+import msgspec
+from ground.product import Job
+from ground.worker import Worker
+worker = Worker(Path(sys.argv[1]), [Path(sys.argv[2])], timeout=600)
+worker.submit(msgspec.json.decode(sys.argv[3], type=Job), 0.0)
+print(worker._child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_at_work_ends_with_a_parent_that_is_killed(world: World, tmp_path: Path) -> None:
+    world.deliver(1, marked(SECRET))
+    job = msgspec.json.encode(world.archive.begin_recovery(product_id(1)))
+    key = tmp_path / "recipient.key"
+    os.mkfifo(key, 0o600)  # which the child never comes to the end of
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(world.folder), str(key), job],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
+    ) as parent:
+        assert parent.stdout is not None
+        handle = os.pidfd_open(int(parent.stdout.readline()))
+        writer = os.open(key, os.O_WRONLY)  # waits for the child
+        parent.kill()
+    ended, _, _ = select.select([handle], [], [], 30)
+    os.close(writer)
+    os.close(handle)
+    assert ended
+
+
+def test_a_child_whose_parent_is_gone_does_nothing(world: World) -> None:
+    world.deliver(1, b"no picture")
+    job = world.archive.begin_recovery(product_id(1))
+    done = subprocess.run(
+        child_of(world, os.getppid()), input=msgspec.json.encode(job) + b"\n",
+        capture_output=True, env=environment(), timeout=60, check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 # --- children that are not what they should be

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ground import rows
+from ground.archive import INBOX
 from ground.database import ReadOnlyDatabase
 from ground.outcome import read_report
 from ground.product import (
     ARCHIVE_DATABASE,
     CARRIER,
+    DATA,
     ITEMS,
     ITEMS_DATABASE,
     MANIFEST,
@@ -26,10 +28,13 @@ from ground.product import (
     received_name,
 )
 from occulta.errors import OccultaError
+from occulta.program.filestore import PARTS
+from occulta.program.lock import LOCK
 from sim.files import same_bytes
 from sim.scenario.frames import Frame
 
 VERDICT = "intact, authentic"
+_STRANGE = "does not belong in the archive"
 
 
 @dataclass
@@ -144,10 +149,17 @@ def _strangers(archive: Path, arrivals: Sequence[Arrival]) -> Iterator[str]:
     """Whatever lies in the archive beside what was sent."""
     expected = {path for arrival in arrivals for path in _files_of(archive, arrival)}
     databases = (ARCHIVE_DATABASE, ITEMS_DATABASE)
+    if unfinished := len(list((archive / INBOX / PARTS).glob("*"))):
+        yield f"{unfinished} transfers were unfinished"
     for path in sorted(archive.rglob("*")):
-        is_database = path.parent == archive and path.name.startswith(databases)
-        if path.is_file() and path not in expected and not is_database:
-            yield f"{path.relative_to(archive)} does not belong in the archive"
+        is_own = path.parent == archive and (
+            path.name == LOCK or path.name.startswith(databases)
+        )
+        if path.is_file() and path not in expected and not is_own and path.parent.name != PARTS:
+            name = path.relative_to(archive)
+            is_half = name.match(f"{INBOX}/*/*/*") and name.name in (DATA, MANIFEST)
+            what = "waits for the rest of its product" if is_half else _STRANGE
+            yield f"{name} {what}"
 
 
 def _files_of(archive: Path, arrival: Arrival) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from occulta.errors import OccultaError, Reason
 from occulta.program import config
 from occulta.program.sections import Cfdp, Seconds
 from occulta.program.typed import Fault, Section
@@ -20,6 +21,8 @@ from sim.camera import DEFAULT_SEED
 from sim.link.config import Link, Preset, Spans
 
 MAX_FRAMES = 64
+_SHARE = 0.95
+"""Of a link's rate, for files: what more is sent only fills its queue and is lost."""
 
 
 class Synthetic(Section, frozen=True, kw_only=True):
@@ -35,7 +38,7 @@ class Flight(Section, frozen=True, kw_only=True):
     """What the flight daemon is told beside what a new mission's configuration says."""
 
     rate: Annotated[int, Meta(ge=1, le=10**12)] | None = None
-    """Bit/s at most; best a little less than the link's."""
+    """Bit/s at most; None for a little less than the link's, if that has a rate."""
     rules: Annotated[tuple[Rule, ...], Meta(max_length=256)] = ()
     spool: Spool = Spool()
     private_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
@@ -91,6 +94,38 @@ class Scenario(Section, frozen=True, kw_only=True):
             yield Fault("link", "give preset or link, not both")
         if self.link is not None and self.link.needs_orbit:
             yield Fault("link", "signal_to_noise needs an orbit, which a scenario has not")
+
+
+    @property
+    def rate(self) -> int | None:
+        """Bit/s that the satellite sends at most, None for no limit.
+
+        Raises OccultaError(CONFIG_INVALID) for a preset that cannot be read.
+        """
+        link = self.link or Link()
+        if self.preset is not None:
+            link = config.load(self.preset.file, Link)
+        if self.onboard.rate is not None or link.down.rate is None:
+            return self.onboard.rate
+        return max(1, int(_SHARE * link.down.rate))
+
+    def check(self, frames: int) -> None:
+        """Raises OccultaError(CONFIG_INVALID) unless `frames`, or `count`, are enough of them."""
+        count = max(frames, self.frames.count)
+        for index, number in enumerate(self.sensitive):
+            if number > count:
+                what = f"sensitive[{index}]: there is no frame {number} among {count}"
+                raise OccultaError(Reason.CONFIG_INVALID, what)
+
+    def check_time(self, size: int, limit: float) -> None:
+        """Raises OccultaError(CONFIG_INVALID) where frames of so many bytes must take longer."""
+        seconds = 8 * size / self.rate if self.rate else 0.0
+        if seconds > limit:
+            raise OccultaError(
+                Reason.CONFIG_INVALID,
+                f"{size} bytes of frames take {seconds:.0f} s or more at {self.rate} bit/s, and the"
+                f" time limit is {limit:.0f} s", "take smaller frames, or set time_limit",
+            )
 
 
 def load(path: Path) -> Scenario:

@@ -78,7 +78,7 @@ def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
         options["camera"]["window_bytes"] = _WINDOW
         options["rules"], options["spool"] = _plain(flight.rules), _plain(flight.spool)
         options["private_share"] = flight.private_share
-        options["destinations"][0] |= {"cfdp": cfdp, "rate": flight.rate}
+        options["destinations"][0] |= {"cfdp": cfdp, "rate": scenario.rate}
     with _edited(folder / "sim" / "link.yaml") as options:
         options.update(_link(scenario))
     return Mission(folder, archive)

@@ -45,12 +45,14 @@ def run(options: Options) -> int:
     """
     scenario = config.load(options.scenario)
     pictures = _pictures(options)
+    scenario.check(len(pictures))
     _check_archive(options.archive)
     report = workspace(options.report, keep=(options.scenario, options.archive, *pictures))
     with tempfile.TemporaryDirectory(prefix="occulta-") as temporary:
         folder = Path(temporary).resolve()
         say("taking the frames")
         frames = take_frames(scenario, pictures, folder / "frames")
+        scenario.check_time(sum(frame.size for frame in frames), _limit(scenario, frames))
         mission = provision(scenario, folder / "mission", options.archive or folder / "archive")
         (report / "logs").mkdir()
         try:
@@ -74,8 +76,7 @@ def play(
 
     Raises Interrupted, OccultaError and OSError.
     """
-    size = sum(frame.size for frame in frames)
-    limit = scenario.time_limit.seconds(size, not is_compiled(load_kernel(KERNEL)))
+    limit = _limit(scenario, frames)
     with Processes(logs) as processes:
         driver = Driver(mission, frames, processes, limit)
         status, faults = _drive(driver, min(scenario.pass_after, len(frames)))
@@ -96,6 +97,12 @@ def play(
         commands=[_shown(mission, program) for program in processes.all],
     )
     return status or (ExitCode.NOT_VERIFIED if faults else 0), result
+
+
+def _limit(scenario: Scenario, frames: Sequence[Frame]) -> float:
+    """Seconds that all may take."""
+    size = sum(frame.size for frame in frames)
+    return scenario.time_limit.seconds(size, not is_compiled(load_kernel(KERNEL)))
 
 
 def _drive(driver: Driver, pass_after: int) -> tuple[int, list[str]]:
