@@ -100,13 +100,15 @@ class Reason(IntEnum):
 
 _HINTS: dict[Reason, str] = {
     Reason.USAGE: "see --help for the exact form of the command",
-    Reason.KEY_UNREADABLE: "check the path; keygen DIR makes a new key pair",
+    Reason.KEY_UNREADABLE:
+        "check the path; keygen DIR makes a key pair, occulta-ground provision a mission's keys",
     Reason.KEY_PERMISSIONS: "run: chmod 600 on the key file, and ask who has read it",
     Reason.KEY_MALFORMED: "the file must be one written by keygen, unchanged",
     Reason.OUTPUT_EXISTS: "move the old one away or name another output",
     Reason.KEY_KIND: "occulta-ground keygen makes recipient keys, occulta-onboard satellite keys",
     Reason.CONFIG_INVALID: "correct each place named; configs/ holds examples with every option",
-    Reason.LINK_STATE: "with new link keys, or after reading docs/link.md: start with --initialise",
+    Reason.LINK_STATE:
+        "--initialise is for the first start, or for new link keys at both ends: docs/security.md",
     Reason.EMPTY_INPUT: "the input holds no bytes: check the transfer",
     Reason.NOT_JPEG: "the input must start with the JPEG marker FF D8",
     Reason.TRUNCATED: "the file ends early: fetch it again",

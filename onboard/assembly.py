@@ -21,7 +21,7 @@ from occulta.link.messages import MAX_MESSAGE, FromCamera, FromPayload
 from occulta.link.space_packet import Apids, PacketType
 from occulta.program import config as configuration
 from occulta.program import keyfiles
-from occulta.program.channel import OVERHEAD, Channel, Remote
+from occulta.program.channel import Channel, Remote, largest_packet
 from occulta.program.filestore import DiskFilestore
 from occulta.program.linkkeys import read_curve_public, read_curve_secret, read_link_keys
 from occulta.program.linkstate import LinkState
@@ -33,10 +33,12 @@ from onboard.intake import FRAME_WORDS, ITEM_WORDS, FolderIntake, Machine, Socke
 from onboard.items import Items
 from onboard.pipeline import Keys
 from onboard.spool import Spool
-from onboard.telemetry import EventId, Reporter
+from onboard.telemetry import Reporter
 from onboard.workshop import Workshop
 
 _LINK_QUEUE = 32
+_SEQUENCE_WIDTH = 4
+"""Octets of CFDP's sequence numbers."""
 _INTAKE_QUEUE = 4
 """Messages, each up to a MiB: it is credit that keeps a camera going, not this."""
 _MARGIN = 24
@@ -47,11 +49,6 @@ this gets through.
 """
 _MOST_ITEMS_OPEN = 16
 _FOLDER_CHUNK = 1 << 18
-_EVENTS = {
-    "product_delivered": EventId.PRODUCT_DELIVERED,
-    "transfer_failed": EventId.TRANSFER_FAILED,
-    "product_unreadable": EventId.PRODUCT_UNREADABLE,
-}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -90,12 +87,13 @@ def build(config: OnboardConfig, initialise: bool, stack: ExitStack) -> Daemon:
     store = DiskFilestore(config.spool_dir / "products", config.state_dir / "incoming")
     remotes = [d.cfdp.remote(d.entity) for d in config.destinations]
     nothing_comes_up = Limits(max_transactions=0)
-    entity = Entity(config.entity, remotes, store, limits=nothing_comes_up, durable=True)
+    entity = Entity(
+        config.entity, remotes, store, limits=nothing_comes_up, durable=True,
+        first_sequence=int.from_bytes(os.urandom(_SEQUENCE_WIDTH), "big"),
+    )
     apids = config.apids.of_packets()
     reporter = Reporter(apids.telemetry, time.time)
-    downlink = Downlink(spool, entity, lambda what, product, number: reporter.event(
-        _EVENTS[what], f"{product.hex()} to {number}", number
-    ))
+    downlink = Downlink(spool, entity, reporter.announce)
     channels: dict[int, Channel] = {}
     links = []
     for destination in config.destinations:
@@ -128,7 +126,7 @@ def _open_link(destination: Destination, stack: ExitStack) -> Client:
     keys = ClientKeys(
         read_curve_secret(destination.secret_key), read_curve_public(destination.server_key)
     )
-    settings = Settings(destination.cfdp.max_pdu + OVERHEAD, _LINK_QUEUE)
+    settings = Settings(largest_packet(destination.cfdp.max_pdu), _LINK_QUEUE)
     client = Client(_context(stack), destination.address, destination.name, settings, keys)
     stack.callback(client.close)
     return client

@@ -200,7 +200,10 @@ class Daemon:
                 if contact:
                     self._channels[number].begin_contact()
                 event = EventId.CONTACT_BEGUN if contact else EventId.CONTACT_ENDED
-                self._reporter.event(event, f"destination {number}", number)
+                line = f"contact with {self._channels[number].remote.peer} has "
+                line += "begun" if contact else "ended"
+                log.info("%s", line)
+                self._reporter.event(event, line, number)
 
     def _warn_of_keys(self) -> None:
         """A first start needs link keys, a later one none; every generation grows from them."""
@@ -224,6 +227,8 @@ class Daemon:
         for line in self._frames.take_notices():
             log.warning("frame %s", line)
             self._reporter.event(EventId.FRAME_FALLBACK, line)
+        for intake in self._sockets:
+            intake.complain(now)
         for structure in (pus.ONBOARD, pus.LINK_DROPS):
             report = self._housekeeping(structure.structure_id)
             send = partial(self._reporter.housekeeping, report, self._reachable())

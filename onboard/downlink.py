@@ -6,23 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-import msgspec
-
 from occulta.errors import OccultaError
 from occulta.link.cfdp import Entity, FilestoreError, PutRequest, Snapshot, TransactionId
 from occulta.link.cfdp.constants import Condition, Delivery
-from occulta.link.cfdp.events import Abandoned, Event, TransactionFinished
+from occulta.link.cfdp.events import Abandoned, Event, Fault, TransactionFinished
 from occulta.program.channel import Channel
 from onboard.config import Contact
 from onboard.spool import DATA, MANIFEST, Product, Spool
+from onboard.transfers import MOST_PAUSES, Key, Pauses, decode_transfers, encode_transfers
 
 NAMESPACE = "cfdp"
 _FILES = (DATA, MANIFEST)
 _AT_ONCE = 16
 """Products under way per destination: enough to fill the link while answers are awaited."""
+MOST_FAULTS = 8
+"""Transfers of one product that may end because its files cannot be read; then it is damaged."""
 _TRANSFERS = "transfers"
-_Key = tuple[bytes, int]
-"""Product and destination."""
 Contacts = Literal["always", "connected"] | tuple[Contact, ...]
 Announce = Callable[[str, bytes, int], object]
 """Told what happened to a product on its way to a destination."""
@@ -53,14 +52,17 @@ class Downlink:
         self._channels: dict[int, Channel] = {}
         self._contacts: dict[int, Contacts] = {}
         self._in_contact: dict[int, bool] = {}
-        self._transfers: dict[TransactionId, _Key] = {}
-        self._done: dict[_Key, set[TransactionId]] = {}
+        self._transfers: dict[TransactionId, Key] = {}
+        self._done: dict[Key, set[TransactionId]] = {}
         """Transactions of a transfer that have not ended."""
-        self._all: dict[_Key, list[TransactionId]] = {}
-        self._ended: dict[_Key, bool] = {}
+        self._all: dict[Key, list[TransactionId]] = {}
+        self._ended: dict[Key, bool] = {}
         """Transfers that have ended, and how, until the spool knows."""
         self._unsaved: dict[TransactionId, Snapshot] = {}
         """What the spool could not take: nothing is sent that may speak of it."""
+        self._pauses = Pauses()
+        self._faults: Counter[Key] = Counter()
+        """How often files could not be read while they were sent."""
 
     def add(self, channel: Channel, contacts: Contacts, now: float) -> None:
         """A destination. Until its contact begins its time stands still."""
@@ -81,16 +83,32 @@ class Downlink:
     # Restart.
 
     def load(self, now: float) -> None:
-        """Take up the transfers of the last run; what was lost of them begins again."""
+        """Take up the transfers of the last run; what was lost of them begins again.
+
+        What was to go to destinations that there are no more is cancelled.
+        """
+        cancelled = self._spool.deliveries.cancel_elsewhere(self._channels)
+        if cancelled:
+            self._spool.note(f"deliveries cancelled, their destinations are gone: {cancelled}")
         found = self._spool.state.load_snapshots(NAMESPACE)
-        self._entity.load({TransactionId(*key): data for key, data in found.items()}, now)
-        transfers = _decode_transfers(self._spool.state.get(_TRANSFERS))
+        snapshots = {TransactionId(*key): data for key, data in found.items()}
+        for line in self._entity.load(snapshots, now):
+            self._spool.note(f"dropped: {line}")
+        transfers = self._load_transfers()
         for key in self._spool.deliveries.sending():
             self._take_up(key, transfers.get(key, []), now)
         for transaction in set(self._entity.transactions()) - set(self._transfers):
             self._entity.cancel(transaction, now)  # its product is gone
 
-    def _take_up(self, key: _Key, transactions: list[TransactionId], now: float) -> None:
+    def _load_transfers(self) -> dict[Key, list[TransactionId]]:
+        data = self._spool.state.get(_TRANSFERS)
+        try:
+            return {} if data is None else decode_transfers(data)
+        except ValueError as error:
+            self._spool.note(f"the list of transfers is damaged, they begin again: {error}")
+            return {}
+
+    def _take_up(self, key: Key, transactions: list[TransactionId], now: float) -> None:
         going = set(self._entity.transactions()).intersection(transactions)
         ended = [t for t in transactions if t not in going]
         well = all(self._entity.outcome(t) is Condition.NO_ERROR for t in ended)
@@ -127,7 +145,10 @@ class Downlink:
     def _begin_transfers(self, destination: int, now: float) -> None:
         underway = sum(number == destination for _, number in self._done)
         while underway < _AT_ONCE and not self._unsaved:
-            product = self._spool.deliveries.next_waiting(destination)
+            paused = self._pauses.of(destination, now)
+            if len(paused) >= MOST_PAUSES:
+                return
+            product = self._spool.deliveries.next_waiting(destination, paused)
             if product is None or not self._begin(product, destination, now):
                 return
             underway += 1
@@ -136,14 +157,18 @@ class Downlink:
         key = product.id, destination
         started: list[TransactionId] = []
         try:
+            fault = self._spool.products.find_fault(product.id)
+            if fault is not None:
+                self._give_up(key, fault, now)
+                return False
             for name in reversed(_FILES):  # the small one first: it says what comes
                 path = f"{product.id.hex()}/{name}"
                 request = PutRequest(destination, path, path, priority=product.priority)
                 started.append(self._entity.put(request, now))
-        except FilestoreError as error:
+        except (FilestoreError, OSError, ValueError) as error:  # the machine's fault, for now
             self._cancel(set(started), now)
-            self._spool.products.give_up(product.id, str(error))
-            self._announce("product_unreadable", product.id, destination)
+            self._pauses.begin(key, now)
+            self._spool.note(f"product {product.id.hex()} cannot be sent now: {error}")
             return False
         self._done[key] = set(started)
         self._transfers.update(dict.fromkeys(started, key))
@@ -155,11 +180,11 @@ class Downlink:
             raise
         return True
 
-    def _note_begun(self, key: _Key) -> None:
+    def _note_begun(self, key: Key) -> None:
         self._gather()
         with self._spool.transaction():
             self._spool.deliveries.mark_sending(*key)
-            self._spool.state.put({_TRANSFERS: _encode_transfers(self._all)})
+            self._spool.state.put({_TRANSFERS: encode_transfers(self._all)})
             self._write()
         self._unsaved.clear()
 
@@ -168,7 +193,18 @@ class Downlink:
         for event in events:
             if isinstance(event, TransactionFinished | Abandoned):
                 self._note_end(event, now)
+            elif isinstance(event, Fault) and event.condition is Condition.FILESTORE_REJECTION:
+                self._note_fault(event, now)
         self._settle()
+        for key in [key for key, count in self._faults.items() if count >= MOST_FAULTS]:
+            self._give_up(key, "its files cannot be read", now)
+
+    def _note_fault(self, event: Fault, now: float) -> None:
+        """A file cannot be read here; what the other end cannot store comes in its Finished."""
+        key = self._transfers.get(event.transaction)
+        if key is not None:
+            self._faults[key] += 1
+            self._pauses.begin(key, now)
 
     def _note_end(self, event: TransactionFinished | Abandoned, now: float) -> None:
         key = self._transfers.pop(event.transaction, None)
@@ -191,10 +227,23 @@ class Downlink:
         for key, is_delivered in list(self._ended.items()):
             (deliveries.mark_delivered if is_delivered else deliveries.mark_waiting)(*key)
             del self._ended[key]
+            if is_delivered:
+                self._forgive(key)
             self.counters["products_delivered" if is_delivered else "transfers_failed"] += 1
             self._announce("product_delivered" if is_delivered else "transfer_failed", *key)
 
-    def _forget(self, key: _Key) -> set[TransactionId]:
+    def _forgive(self, key: Key) -> None:
+        self._pauses.end(key)
+        self._faults.pop(key, None)
+
+    def _give_up(self, key: Key, why: str, now: float) -> None:
+        """A product cannot be sent anywhere; it stays to be looked at."""
+        product_id, destination = key
+        self._spool.products.give_up(product_id, why)
+        self._leave(product_id, now)
+        self._announce("product_unreadable", product_id, destination)
+
+    def _forget(self, key: Key) -> set[TransactionId]:
         self._all.pop(key, None)
         left = self._done.pop(key, set())
         for transaction in left:
@@ -204,11 +253,17 @@ class Downlink:
     def cancel(self, product_id: bytes, now: float) -> bool:
         """Cancel a product everywhere; False if there is none. Raises OccultaError."""
         is_known = self._spool.products.cancel(product_id)
+        self._leave(product_id, now)
+        return is_known
+
+    def _leave(self, product_id: bytes, now: float) -> None:
+        """Begin and finish no transfer of a product any more."""
         for key in [key for key in self._done if key[0] == product_id]:
             self._cancel(self._forget(key), now)
         for key in [key for key in self._ended if key[0] == product_id]:
             del self._ended[key]
-        return is_known
+        for number in self._channels:
+            self._forgive((product_id, number))
 
     def _cancel(self, transactions: set[TransactionId], now: float) -> None:
         """Some may have ended too, and their events are still to come."""
@@ -229,15 +284,3 @@ class Downlink:
         self._spool.state.save_snapshots(
             NAMESPACE, [(*found.key, found.data) for found in self._unsaved.values()]
         )
-
-
-def _encode_transfers(transfers: dict[_Key, list[TransactionId]]) -> bytes:
-    return msgspec.msgpack.encode([(*key, found) for key, found in transfers.items()])
-
-
-def _decode_transfers(data: bytes | None) -> dict[_Key, list[TransactionId]]:
-    """What was written by this program; raises ValueError for what was not."""
-    if data is None:
-        return {}
-    entries = msgspec.msgpack.decode(data, type=list[tuple[bytes, int, list[TransactionId]]])
-    return {(product, destination): found for product, destination, found in entries}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum, unique
@@ -15,6 +16,7 @@ from occulta.link.pus.telemetry import MAX_TEXT
 from occulta.link.space_packet import SequenceCounter
 from occulta.program.channel import Channel
 
+log = logging.getLogger("occulta.onboard")
 MAX_WAITING = 256
 """Reports kept per destination while there is no contact; the oldest go first."""
 _LAST_TIME = float((1 << TIME_SECONDS_BITS) - 1)
@@ -39,6 +41,8 @@ class EventId(IntEnum):
     KEYS_LEFT = 12
     FRAME_FALLBACK = 13
     DISK_TROUBLE = 14
+    PURGED = 15
+    RULE_FORGOTTEN = 16
 
 
 _SEVERITY = {
@@ -49,8 +53,17 @@ _SEVERITY = {
     EventId.SPOOL_NOTICE: Severity.MEDIUM,
     EventId.COMMAND_REFUSED: Severity.MEDIUM,
     EventId.KEYS_LEFT: Severity.MEDIUM,
+    EventId.RULE_FORGOTTEN: Severity.MEDIUM,
     EventId.DISK_TROUBLE: Severity.HIGH,
 }
+
+
+_ON_THE_WAY = {
+    "product_delivered": (EventId.PRODUCT_DELIVERED, "product %s delivered to %s"),
+    "transfer_failed": (EventId.TRANSFER_FAILED, "product %s did not reach %s, and goes again"),
+    "product_unreadable": (EventId.PRODUCT_UNREADABLE, "product %s for %s cannot be read"),
+}
+"""What the downlink announces."""
 
 
 class _Waiting(NamedTuple):
@@ -82,6 +95,13 @@ class Reporter:
         line = "".join(letter if letter.isprintable() else "?" for letter in text)
         clipped = line.encode()[: MAX_TEXT].decode(errors="ignore")
         self.report(Event(severity, event_id, parameter & 0xFFFF_FFFF, clipped))
+
+    def announce(self, what: str, product_id: bytes, destination: int) -> None:
+        """Tell, and log, what happened to a product on its way to a destination."""
+        event_id, text = _ON_THE_WAY[what]
+        line = text % (product_id.hex(), self._channels[destination].remote.peer)
+        log.info("%s", line)
+        self.event(event_id, line, destination)
 
     def report(self, report: Report, destination: int | None = None) -> None:
         """Queue a report for one destination, or for all."""

@@ -204,5 +204,5 @@ def test_room_is_kept_when_reading_fails() -> None:
     world.sat.receive(pdu(nak, up=True), world.now)
     out = world.sat.pdus_to_send(world.now, 3 * 1_024)
     kinds = [type(Sent(0, SAT, GROUND, one.pdu).body) for one in out]
-    assert kinds == [FileData, Eof, FileData]
+    assert kinds == [FileData, Eof, Metadata, FileData]
     assert sum(len(one.pdu) for one in out) <= 3 * 1_024

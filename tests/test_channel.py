@@ -163,7 +163,8 @@ def test_without_its_state_a_program_does_not_start(tmp_path) -> None:
     with pytest.raises(OccultaError) as caught:
         state.open(Direction.DOWN, 0, clock=1.0, random=os.urandom)
     assert caught.value.reason is Reason.LINK_STATE
-    assert "--initialise" in caught.value.detail
+    assert "--initialise in docs/security.md" in caught.value.detail
+    assert "docs/security.md" in caught.value.hint
 
 
 def test_initialise_never_replaces_a_state(tmp_path) -> None:

@@ -45,7 +45,7 @@ def test_apids_become_those_of_packets() -> None:
 
 
 def test_the_largest_pdu_fits_a_protected_packet() -> None:
-    with pytest.raises(Faults, match=r"^max_pdu: expected int 64\.\.65506, got 65507$"):
+    with pytest.raises(Faults, match=r"^max_pdu: expected int 128\.\.65506, got 65507$"):
         parse(b"max_pdu: 65507", Cfdp, Path())
     assert MAX_PLAIN_SIZE == 65_506 + 6
     assert 6 + OVERHEAD == 36  # what the examples say

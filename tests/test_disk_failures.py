@@ -144,9 +144,9 @@ def test_a_cancelled_product_goes_on_where_that_cannot_be_noted(contact):
     assert contact.downlink.cancel(contact.products[0].id, 0.0)
 
 
-def test_a_product_that_cannot_be_read_is_damaged_and_its_frame_may_come_again(contact):
+def test_a_product_whose_file_is_gone_is_damaged_and_its_frame_may_come_again(contact):
     product = contact.products[0]
-    del contact.satellite.store.sources[f"{product.id.hex()}/data"]
+    (contact.spool.products.folder / product.id.hex() / "data").unlink()
     contact.downlink.update(0.0, 0.0)
     assert contact.told[0][:2] == ("product_unreadable", product.id)
     assert contact.spool.counts().damaged == 1

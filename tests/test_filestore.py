@@ -92,6 +92,19 @@ def test_nothing_is_published_among_the_parts(tmp_path: Path) -> None:
     assert other.read(0, 9) == b"another's"
 
 
+def test_only_files_of_open_transactions_are_kept(store: DiskFilestore, tmp_path: Path) -> None:
+    for number in (7, 8, 9):
+        store.open_sink(TransactionId(1, number), False).write(0, b"half")
+    parts = tmp_path / "in" / PARTS
+    (parts / "5-1.part").symlink_to(tmp_path / "elsewhere")
+    (parts / "another").write_bytes(b"mine")
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    assert store.sweep([TransactionId(1, 8), TransactionId(3, 1)]) == 3
+    assert {path.name for path in parts.iterdir()} == {"1-8.part", "another"}
+    assert (tmp_path / "elsewhere").exists()
+    assert store.sweep([TransactionId(1, 8)]) == 0
+
+
 @pytest.mark.parametrize("name", ["../out/x", "/tmp/x", "a/../../x", "", ".", "a//b", "a\0b"])
 def test_unsafe_names_are_refused(name: str, store: DiskFilestore) -> None:
     with pytest.raises(FilestoreError):

@@ -293,7 +293,7 @@ class TestUnusable:
     def why(self, kind: type, state: bytes | None, direction: Direction = Direction.DOWN) -> str:
         with pytest.raises(StateUnusable) as caught:
             start(kind, state, direction)
-        pattern = r"the link security state (.*): start once with --initialise"
+        pattern = r"the link security state (.*): see --initialise in docs/security.md"
         return re.fullmatch(pattern, str(caught.value))[1]
 
     def test_missing(self, kind: type) -> None:

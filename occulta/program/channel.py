@@ -25,6 +25,8 @@ from occulta.link.space_packet import (
 
 OVERHEAD = HEADER_SIZE + security.OVERHEAD
 """Octets that a link packet has beside its PDU."""
+_LONGEST_REPORT = 512
+"""No PUS packet is longer; telemetry and telecommands go over every link, whatever its PDUs."""
 _STEP = 32
 """Packets prepared at once."""
 REKEY_INTERVAL = 3600.0
@@ -33,6 +35,11 @@ _BURST = 0.02
 """Seconds of sending at full rate that may follow a pause."""
 SaveState = Callable[[str, bytes], object]
 """Makes a state durable under a name; raises OccultaError if it cannot."""
+
+
+def largest_packet(max_pdu: int) -> int:
+    """Octets of the largest packet on a link with PDUs of up to `max_pdu` octets."""
+    return max(max_pdu + OVERHEAD, _LONGEST_REPORT + security.OVERHEAD)
 
 
 @dataclass(frozen=True, slots=True)

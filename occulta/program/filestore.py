@@ -8,6 +8,7 @@ the store was told so.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from occulta.errors import OccultaError
 from occulta.link.cfdp.names import is_safe_name
 from occulta.link.cfdp.pdu import TransactionId
 from occulta.link.cfdp.store import FilestoreError
-from occulta.program.files import make_folder, rename_anew, sync_folder
+from occulta.program.files import make_folder, rename_anew, sync_folder, write_failure
 
 PARTS = ".incoming"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -135,6 +136,10 @@ def _make_folders(root: Path, folders: list[str]) -> Path:
     return path
 
 
+def _part_name(transaction: TransactionId) -> str:
+    return f"{transaction.source}-{transaction.sequence}.part"
+
+
 class DiskFilestore:
     """Sends files from below `outgoing`, receives them below `incoming`.
 
@@ -155,6 +160,20 @@ class DiskFilestore:
         self._parts = incoming / PARTS
         make_folder(self._parts, 0o700)
 
+    def sweep(self, open_ones: Iterable[TransactionId]) -> int:
+        """Remove what was received by transactions that are not open any more; returns how many.
+
+        Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE.
+        """
+        wanted = {_part_name(transaction) for transaction in open_ones}
+        gone = [path for path in self._parts.glob("*.part") if path.name not in wanted]
+        try:
+            for path in gone:
+                path.unlink()
+        except OSError as error:
+            raise write_failure(error, self._parts) from None
+        return len(gone)
+
     def open_source(self, name: str) -> DiskSource:
         """A file below `outgoing`; raises FilestoreError."""
         if not is_safe_name(name):
@@ -163,6 +182,6 @@ class DiskFilestore:
 
     def open_sink(self, transaction: TransactionId, resume: bool) -> DiskSink:
         """A place for a transaction's file; raises FilestoreError."""
-        part = self._parts / f"{transaction.source}-{transaction.sequence}.part"
+        part = self._parts / _part_name(transaction)
         folders = (str(transaction.source),) if self._by_source else ()
         return DiskSink(self._incoming, folders, part, resume, self._replace)

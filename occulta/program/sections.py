@@ -140,8 +140,10 @@ class Apids(Section, frozen=True, kw_only=True):
 class Cfdp(Section, frozen=True, kw_only=True):
     """File delivery with one remote entity (CCSDS 727.0-B-5, Class 2); times in seconds."""
 
-    max_pdu: Annotated[int, Meta(ge=64, le=_LARGEST_PDU)] = 1024
-    """Largest PDU sent, octets; its link packet is 36 octets longer."""
+    max_pdu: Annotated[int, Meta(ge=128, le=_LARGEST_PDU)] = 1024
+    """Largest PDU sent, octets; its link packet is 36 octets longer. From 128 on the names of a
+    product's files fit.
+    """
     checksum: Literal["modular", "crc32", "crc32c", "none"] = "crc32"
     ack_interval: Seconds = 5.0
     """EOF and Finished are repeated after this time without an answer."""

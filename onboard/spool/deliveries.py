@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from onboard.spool.database import Database
 from onboard.spool.products import Products
 from onboard.spool.records import Product
@@ -23,15 +25,18 @@ class Deliveries:
         self._rows = rows
         self._products = products
 
-    def next_waiting(self, destination: int) -> Product | None:
+    def next_waiting(
+        self, destination: int, besides: Collection[bytes] = ()
+    ) -> Product | None:
         """The most important product that waits for a destination, the oldest of them; None while
-        it is held.
+        it is held. Products `besides` are passed over.
         """
         if self.is_held(destination):
             return None
         seq = self._database.value(
             "SELECT product FROM deliveries WHERE destination = ? AND state = 'waiting'"
-            " ORDER BY priority, product LIMIT 1", destination,
+            f" AND product NOT IN (SELECT seq FROM products WHERE id IN ({_marks(besides)}))"
+            " ORDER BY priority, product LIMIT 1", destination, *besides,
         )
         return None if seq is None else self._rows.at(seq)
 
@@ -74,6 +79,22 @@ class Deliveries:
             cancelled = self._database.change(
                 "UPDATE deliveries SET state = 'cancelled'"
                 " WHERE state = 'waiting' AND priority >= ?", priority,
+            )
+            for (seq,) in rows:
+                self._end(seq)
+        return cancelled
+
+    def cancel_elsewhere(self, destinations: Collection[int]) -> int:
+        """Cancel what was to go to any but these destinations; how many deliveries that were."""
+        elsewhere = (
+            f"state IN ('waiting', 'sending') AND destination NOT IN ({_marks(destinations)})"
+        )
+        with self._database.transaction():
+            rows = self._database.rows(
+                f"SELECT DISTINCT product FROM deliveries WHERE {elsewhere}", *destinations
+            )
+            cancelled = self._database.change(
+                f"UPDATE deliveries SET state = 'cancelled' WHERE {elsewhere}", *destinations
             )
             for (seq,) in rows:
                 self._end(seq)
@@ -126,3 +147,8 @@ class Deliveries:
             "SELECT 1 FROM deliveries WHERE product = ? AND state IN ('waiting', 'sending')", seq
         ):
             self._products.leave(seq, "cancelled")
+
+
+def _marks(values: Collection[object]) -> str:
+    """Placeholders of as many values."""
+    return ", ".join("?" * len(values))

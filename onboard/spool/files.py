@@ -88,6 +88,19 @@ def file_size(path: Path) -> int:
     return path.stat().st_size
 
 
+def fault_of(path: Path, what: str, expected: int) -> str | None:
+    """What is wrong with a file by its size, if anything; raises OSError."""
+    found = file_size(path)
+    if found < 0:
+        return f"its {what} is missing"
+    return None if found == expected else f"its {what} has {found} bytes, not {expected}"
+
+
+def fault_of_product(place: Path, size: int, manifest_size: int) -> str | None:
+    """What is wrong with a product's files by their sizes, if anything; raises OSError."""
+    return fault_of(place / DATA, DATA, size) or fault_of(place / MANIFEST, MANIFEST, manifest_size)
+
+
 def size_of_product(place: Path) -> int:
     """Bytes of what is there of a product's files."""
     return sum(max(file_size(place / name), 0) for name in (DATA, MANIFEST, RECORD))

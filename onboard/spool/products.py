@@ -16,6 +16,7 @@ from onboard.spool.files import (
     Lease,
     PartialFile,
     Room,
+    fault_of_product,
     remove,
     size_of_product,
     sync,
@@ -178,6 +179,14 @@ class Products:
             state = "delivered"
         self._rows.set(seq, state, 0)
         self._database.afterwards(lambda: self._remove(self.folder / product_id.hex()))
+
+    def find_fault(self, product_id: bytes) -> str | None:
+        """What of a stored product is missing or has another size; None where nothing is.
+
+        Raises OSError where the disk does not say.
+        """
+        sizes = self._rows.sizes(product_id)
+        return None if sizes is None else fault_of_product(self.folder / product_id.hex(), *sizes)
 
     def give_up(self, product_id: bytes, why: str) -> None:
         """A product cannot be read: its frame may be offered again."""

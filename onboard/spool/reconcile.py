@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from onboard.spool.database import Database
-from onboard.spool.files import file_size, remove, size_of_product, writing
+from onboard.spool.files import (
+    fault_of,
+    fault_of_product,
+    file_size,
+    remove,
+    size_of_product,
+    writing,
+)
 from onboard.spool.items import Items, item_path, parse_name
 from onboard.spool.notices import Notices
 from onboard.spool.products import Products
@@ -47,7 +54,7 @@ def _reconcile_items(items: Items, notices: Notices) -> None:
     queued = {key: (peer, size) for peer, key, size, state in rows if state == "queued"}
     delivered = {(peer, key, size) for peer, key, size, state in rows if state == "delivered"}
     for key, (peer, size) in queued.items():
-        fault = _fault(item_path(items.folder, peer, key, size), "file", size)
+        fault = fault_of(item_path(items.folder, peer, key, size), "file", size)
         if fault is not None:
             items.give_up(key, fault)
     adopted = 0
@@ -68,7 +75,7 @@ def _reconcile_items(items: Items, notices: Notices) -> None:
 def _adopt_item(
     path: Path, peer: str, key: str, size: int, items: Items, notices: Notices
 ) -> bool:
-    fault = _fault(path, "file", size)
+    fault = fault_of(path, "file", size)
     if fault is None:
         items.adopt(peer, key, size)
         return True
@@ -82,7 +89,7 @@ def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> Non
     for seq, product_id, state, size, manifest_size, total in rows.every():
         name = bytes(product_id).hex()
         place = products.folder / name
-        fault = _find_fault(place, size, manifest_size) if state == "stored" else None
+        fault = fault_of_product(place, size, manifest_size) if state == "stored" else None
         if fault is not None:
             products.damage(seq, fault, size_of_product(place))
         elif total == 0 and name in names:
@@ -140,17 +147,6 @@ def _adopt(found: _Found, products: Products, notices: Notices) -> bool:
 def _unknown(product_id: bytes) -> Product:
     """What is known of a product whose record is damaged."""
     return Product(product_id, "", "", 0, 0, "", "", 255, (), 0, bytes(32))
-
-
-def _find_fault(place: Path, size: int, manifest_size: int) -> str | None:
-    return _fault(place / DATA, DATA, size) or _fault(place / MANIFEST, MANIFEST, manifest_size)
-
-
-def _fault(path: Path, what: str, expected: int) -> str | None:
-    found = file_size(path)
-    if found < 0:
-        return f"its {what} is missing"
-    return None if found == expected else f"its {what} has {found} bytes, not {expected}"
 
 
 def _check_data(path: Path, product: Product) -> None:

@@ -71,6 +71,13 @@ class Rows:
         )
         return found
 
+    def sizes(self, product_id: bytes) -> tuple[int, int] | None:
+        """Bytes of the data and the manifest of a product that is stored and whole."""
+        row = self._database.row(
+            "SELECT size, manifest_size FROM products WHERE id = ? AND state = 'stored'", product_id
+        )
+        return None if row is None else (row[0], row[1])
+
     def with_files(self, product_id: bytes) -> int | None:
         """The row of a product of which there are files, whole or damaged."""
         found: int | None = self._database.value(

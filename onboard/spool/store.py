@@ -13,14 +13,13 @@ their order says.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-from occulta.errors import OccultaError, Reason
+from occulta.program.lock import lock
 from onboard.spool.database import Database
 from onboard.spool.deliveries import Deliveries
 from onboard.spool.files import Checkpoint, Room, sweep, sync, writing
@@ -62,16 +61,16 @@ class Spool:
             raise ValueError("limits are not negative, when_full is refuse or drop-lowest")
         item_bytes = max_bytes // 2 if max_item_bytes is None else max_item_bytes
         self._notices = Notices()
-        lock = _lock(folder)
+        held = lock(folder, "daemon")
         try:
             def make_room(database: Database) -> Room:
                 return Room(folder, database, max_bytes, max_products)
 
             self._open(folder, make_room, max_items, item_bytes, when_full, checkpoint)
         except BaseException:
-            os.close(lock)
+            os.close(held)
             raise
-        self._lock: int | None = lock
+        self._lock: int | None = held
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +93,10 @@ class Spool:
         Products and items are committed each by itself, outside.
         """
         return self._database.transaction()
+
+    def note(self, line: str) -> None:
+        """Have the operator know something of what the spool holds."""
+        self._notices.add(line)
 
     def take_notices(self) -> list[str]:
         """What the operator should know since the last call: a line each, the last 1000."""
@@ -145,19 +148,3 @@ class Spool:
         except BaseException:
             database.close()
             raise
-
-
-def _lock(folder: Path) -> int:
-    """The descriptor of the lock file; raises OccultaError."""
-    with writing(folder):
-        folder.mkdir(0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise OccultaError(
-            Reason.OUTPUT_UNWRITABLE, f"{folder} is in use by another daemon",
-            "stop the other daemon, or give each a spool of its own",
-        ) from None
-    return descriptor

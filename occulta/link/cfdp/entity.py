@@ -36,6 +36,7 @@ from occulta.link.cfdp.request import PutRequest, Report
 from occulta.link.cfdp.restore import restore_receiver, restore_sender, save_receiver, save_sender
 from occulta.link.cfdp.saved import (
     FORMAT,
+    Saved,
     SavedClosed,
     SavedEntity,
     SavedReceiver,
@@ -79,6 +80,10 @@ class Entity:
     With `durable`, what is put and every answer goes out only after a snapshot of it was taken: a
     sequence number that a peer has seen is never given away again, and what a peer was told is
     still true after a restart. Files are opened through `store`.
+
+    Sequence numbers go on from the snapshots, or else begin at `first_sequence`. Peers answer for
+    transactions that they know, so after the loss of all snapshots a number drawn at random from
+    the whole range has to be given: one that was used lately would be taken for the old one.
     """
 
     def __init__(
@@ -418,29 +423,60 @@ class Entity:
             port.saved()
         return found
 
-    def load(self, snapshots: Mapping[TransactionId, bytes], now: float) -> None:
-        """Take up what was saved; raises ValueError if it was damaged.
+    def load(self, snapshots: Mapping[TransactionId, bytes], now: float) -> list[str]:
+        """Take up what was saved; returns what was dropped of it, a line each.
 
+        That is what was damaged, and transactions with remotes that are not configured any more.
         A file that is no longer there ends its transaction by a filestore fault (sending) or is
         asked for from its start (receiving).
         """
-        saved = {key: decode_saved(data) for key, data in snapshots.items()}
+        saved: dict[TransactionId, Saved] = {}
+        dropped: list[str] = []
+        for key, data in snapshots.items():
+            try:
+                saved[key] = decode_saved(data)
+            except ValueError as error:
+                self._drop(key, str(error), dropped)
         entity = saved.pop(ENTITY_KEY, None)
         if isinstance(entity, SavedEntity):
-            self._next_sequence = max(self._next_sequence, entity.next_sequence)
+            self._next_sequence = entity.next_sequence
         closed = [(key, s) for key, s in saved.items() if isinstance(s, SavedClosed)]
         for key, ended in sorted(closed, key=lambda pair: pair[1].order):
             self._closed[key] = _Closed(ended.remote, ended.sender, ended.condition)
             self._closings = ended.order
         self._kept.update(saved)
         self._trim()
-        for key in sorted(saved):
-            one = saved[key]
-            if isinstance(one, SavedSender | SavedReceiver):
-                self._restore(one, now)
+        going = [
+            (key, s) for key, s in saved.items() if isinstance(s, SavedSender | SavedReceiver)
+        ]
+        for key, one in sorted(going, key=lambda pair: self._order(pair[1])):
+            try:
+                self._restore(key, one, now)
+            except ValueError as error:
+                self._drop(key, str(error), dropped)
         self._sweep()
+        return dropped
 
-    def _restore(self, saved: SavedSender | SavedReceiver, now: float) -> None:
+    def _drop(self, key: TransactionId, why: str, dropped: list[str]) -> None:
+        """Do without a snapshot, and have it removed."""
+        if key == ENTITY_KEY:  # another one takes its place
+            dropped.append(f"the next sequence number: {why}")
+            return
+        dropped.append(f"transaction {key.source}-{key.sequence}: {why}")
+        self._kept.add(key)
+        self._forgotten.add(key)
+
+    def _order(self, saved: SavedSender | SavedReceiver) -> tuple[int, int]:
+        """The oldest of one source first; own numbers may have come round."""
+        header = saved.header
+        first = self._next_sequence if isinstance(saved, SavedSender) else 0
+        return header.source, (header.sequence - first) % (1 << 8 * header.sequence_width)
+
+    def _restore(
+        self, key: TransactionId, saved: SavedSender | SavedReceiver, now: float
+    ) -> None:
+        if saved.header.transaction != key:
+            raise ValueError("a snapshot of another transaction")
         number = saved.header.destination
         if isinstance(saved, SavedReceiver):
             number = saved.header.source

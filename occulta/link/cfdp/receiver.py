@@ -165,7 +165,7 @@ class Receiver(Transaction):
     def _on_metadata(self, metadata: Metadata, now: float) -> None:
         if self.metadata is not None:
             if metadata != self.metadata:
-                raise PacketError(Drop.CONFLICTING_METADATA, "it says something else")
+                raise self._conflict(Drop.CONFLICTING_METADATA)
             return
         if self.state not in _GATHERING:
             raise self.unexpected("Metadata")
@@ -200,7 +200,7 @@ class Receiver(Transaction):
             return
         if self.eof is not None:
             if eof != self.eof:
-                raise PacketError(Drop.CONFLICTING_EOF, "it says something else")
+                raise self._conflict(Drop.CONFLICTING_EOF)
             self._acknowledge(eof)
             return
         self._acknowledge(eof)
@@ -218,6 +218,16 @@ class Receiver(Transaction):
             self._complete(now)
         else:
             self._something_missing(now)
+
+    def _conflict(self, drop: Drop) -> PacketError:
+        """It says something else than before.
+
+        A sender that has lost its state may number another file as this one, and must not take
+        Finished for an answer about that: there is none any more.
+        """
+        if self.state is State.FINISHING:
+            self.end()
+        return PacketError(drop, "it says something else")
 
     def _on_eof_cancel(self, eof: Eof, now: float) -> None:
         """The sender has cancelled (4.6.6.1)."""

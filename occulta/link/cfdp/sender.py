@@ -135,6 +135,9 @@ class Sender(Transaction):
 
     def _on_ack(self, ack: Ack, now: float) -> None:
         cancelling = self.state is State.CANCELLING
+        if self.acknowledged and self.state is State.AWAITING_FINISHED and ack.status in _OVER:
+            self._end_unfinished()
+            return
         late = cancelling and ack.condition is Condition.NO_ERROR
         if late or self.state not in (State.AWAITING_ACK, State.CANCELLING):
             raise self.unexpected("ACK of EOF")  # late: of the EOF before the cancellation
@@ -142,8 +145,13 @@ class Sender(Transaction):
         self._eof_due = False
         self.timers.stop(Timer.ACK)
         self.timers.start(Timer.INACTIVITY, now, self.remote.inactivity)
-        if cancelling and ack.status in _OVER:
-            self._give_up()
+        if ack.status in _OVER:
+            (self._give_up if cancelling else self._end_unfinished)()
+
+    def _end_unfinished(self) -> None:
+        """The receiver has ended, with whatever outcome, and will never send Finished."""
+        self.condition = Condition.INACTIVITY
+        self._give_up()
 
     def _on_finished(self, finished: Finished) -> None:
         early = self.state is State.SENDING and finished.condition is Condition.NO_ERROR

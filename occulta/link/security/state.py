@@ -31,10 +31,10 @@ class StateNotSaved(ValueError):
 
 
 class StateUnusable(ValueError):
-    """There is no state to go on from; --initialise makes a first one."""
+    """There is no state to go on from; --initialise makes a first one where there is none."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"the link security state {why}: start once with --initialise")
+        super().__init__(f"the link security state {why}: see --initialise in docs/security.md")
 
 
 class SenderState(msgspec.Struct, frozen=True, tag="sender"):
