@@ -48,7 +48,8 @@ def test_a_container_is_confined(engine, tmp_path):
     words = engine.run(IMAGE, ["run"], memory_mib=160, volumes=[tmp_path], name="box")
     line = " ".join(words)
     for part in ("--read-only", "--cap-drop all", "no-new-privileges", "--memory 160m",
-                 "--memory-swap 160m", f"-v {tmp_path}:{tmp_path}", "--tmpfs /tmp:size=16m"):
+                 "--memory-swap 160m", "--pull=never", f"-v {tmp_path}:{tmp_path}",
+                 "--tmpfs /tmp:size=16m"):
         assert part in line
     assert words[-2:] == [IMAGE, "run"]
 
@@ -123,3 +124,12 @@ def test_limits_agree_everywhere():
     assert service["cap_drop"] == ["ALL"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert K3S[1]["spec"]["strategy"] == {"type": "Recreate"}
+    assert service["image"] == container["image"] == IMAGE
+    assert service["pull_policy"] == "never" and container["imagePullPolicy"] == "Never"
+
+
+def test_what_reviews_found_stays_mended():
+    flight = DOCKERFILE[DOCKERFILE.index("AS flight"):DOCKERFILE.index("FROM tools AS suite")]
+    assert "PYTHONSAFEPATH=1" in flight and "WORKDIR /\n" in flight  # no code from the volume
+    assert "AF_NETLINK" in SERVICE  # libzmq aborts without it
+    assert "fsGroup" not in POD["securityContext"]  # keys would be readable by a group

@@ -6,6 +6,7 @@ Without a step all of them; `smoke` is what CI does: tools, base, image, and the
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("steps", metavar="STEP", nargs="*", choices=[*STEPS, "smoke", []],
                         help=f"of {', '.join(STEPS)}, smoke; default all but tools")
     named = parser.parse_args(arguments).steps
+    # Temporary folders and containers are taken away whatever ends this.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     is_smoke = "smoke" in named
     wanted = SMOKE if is_smoke else tuple(named) or tuple(STEPS)[1:]
     try:

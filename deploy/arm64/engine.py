@@ -55,8 +55,8 @@ class Engine:
         `volumes` are folders that it sees at the same path, and may write; memory is capped
         without any swap.
         """
-        words = [*self.runner, "run", "--rm", "--platform", PLATFORM, "--network", "host", *_HARD,
-                 "--tmpfs", f"/tmp:size={TMPFS_MIB}m"]
+        words = [*self.runner, "run", "--rm", "--pull=never", "--platform", PLATFORM,
+                 "--network", "host", *_HARD, "--tmpfs", f"/tmp:size={TMPFS_MIB}m"]
         if memory_mib is not None:
             words += ["--memory", f"{memory_mib}m", "--memory-swap", f"{memory_mib}m"]
         for folder in volumes:
