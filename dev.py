@@ -21,6 +21,8 @@ MINIMUM = (3, 11)
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 EXTRAS = ("raster", "dev")
 # setup.py prints this line; it tells a machine without a compiler from a kernel that is broken.
+# A process for each core, four at most; the tests of one file stay together.
+PARALLEL = ("-n", "auto", "--maxprocesses=4", "--dist=loadfile")
 NO_TOOLCHAIN = "kernels: no working C compiler with Python headers"
 # Settings of the surrounding shell that would make .venv behave like something else.
 FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
@@ -33,6 +35,8 @@ class Target(NamedTuple):
     commands: "tuple[tuple[str, ...], ...]" = ()
     takes_args: bool = True
     in_root: bool = True
+    has_steps: bool = False
+    """Whether its arguments may be called as targets are."""
 
 
 TARGETS = {
@@ -42,7 +46,7 @@ TARGETS = {
         (("-m", "sim", "run", str(ROOT / "configs" / "scenarios" / "demo.yaml")),),
         in_root=False,  # a path given to it is relative to where the caller stands
     ),
-    "test": Target("run the tests (arguments go to pytest)", (("-m", "pytest", "-q"),)),
+    "test": Target("run the tests (arguments go to pytest)", (("-m", "pytest", "-q", *PARALLEL),)),
     "check": Target(
         "lint with ruff, type-check with mypy --strict",
         (("-m", "ruff", "check", "--quiet", "."), ("-m", "mypy", "--strict", "--no-error-summary")),
@@ -53,6 +57,7 @@ TARGETS = {
     "arm64": Target(
         "build the flight image and prove it under emulation (steps as arguments)",
         (("-m", "deploy.arm64"),),
+        has_steps=True,
     ),
 }
 
@@ -92,9 +97,9 @@ def plan(argv: "list[str]") -> "list[tuple[str, list[str]]]":
     """Turn the command line into targets and their arguments."""
     if argv[0] not in TARGETS:
         raise Stop(f"unknown target '{argv[0]}'", "one of: " + " ".join(TARGETS), 2)
-    if all(word in TARGETS for word in argv):
-        return [(word, []) for word in argv]
     name, rest = argv[0], argv[1:]
+    if not rest or (all(word in TARGETS for word in rest) and not TARGETS[name].has_steps):
+        return [(word, []) for word in argv]
     if not TARGETS[name].takes_args:
         raise Stop(f"'{name}' takes no arguments", "not understood: " + " ".join(rest), 2)
     return [(name, rest[1:] if rest[0] == "--" else rest)]

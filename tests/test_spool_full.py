@@ -340,7 +340,7 @@ def test_nothing_follows_a_transaction_that_a_full_disk_undid(tmp_path: Path) ->
 
 
 def unwritable(file: ProductFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.place.rename(file.place.with_name("moved"))
+    os.rename(file.place, f"{file.place}moved")
 
 
 def unsyncable(file: ProductFile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from onboard.spool.schema import SCHEMA, VERSION
 
 __all__ = ["ERRORS", "Database", "Row", "connect"]
 _WAL_KEPT = 1 << 22
-_CACHE_KIB = 512
+_CACHE_KIB = 256
 """Of pages: without it the process would grow by two mebibytes as the spool fills."""
 _PRAGMAS = (
     *database.PRAGMAS, "foreign_keys = ON", "secure_delete = ON",

@@ -2,6 +2,9 @@
 
 Temporary names start with a dot and end with a tilde, which no name of a frame or item contains;
 what bears one when the spool is opened is left over from a crash.
+
+Paths that no two frames share are strings here: pathlib has the interpreter intern every name, and
+its table of those grows with the frames.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from occulta.program.files import write_failure
 from onboard.spool.database import Database
 from onboard.spool.records import DATA, MANIFEST, RECORD, Part
 
+AnyPath = str | Path
 Checkpoint = Callable[[str], None]
 """Told each step by which something becomes durable."""
 RESERVE = 1 << 23
@@ -46,7 +50,7 @@ def writing(name: object) -> Iterator[None]:
         raise write_failure(error, name) from None
 
 
-def sync(path: Path) -> None:
+def sync(path: AnyPath) -> None:
     """Make a folder's entries durable; raises OSError. The acknowledgement depends on it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -60,7 +64,7 @@ def _for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: AnyPath, data: bytes) -> None:
     """A new file of these bytes, durable but for its name; raises OSError."""
     with open(path, "xb", opener=_for_owner) as stream:
         stream.write(data)
@@ -68,27 +72,28 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def remove(path: Path) -> None:
+def remove(path: AnyPath) -> None:
     """Remove a file or folder, if it is there; raises OSError.
 
     A folder goes at once: what is left of it after a crash has a temporary name.
     """
-    if path.is_dir() and not path.is_symlink():
-        doomed = path.with_name(temporary_name())
-        path.rename(doomed)
+    if os.path.isdir(path) and not os.path.islink(path):
+        doomed = os.path.join(os.path.dirname(path), temporary_name())
+        os.rename(path, doomed)
         shutil.rmtree(doomed)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
-def file_size(path: Path) -> int:
+def file_size(path: AnyPath) -> int:
     """Bytes of a regular file, -1 if there is none."""
-    if path.is_symlink() or not path.is_file():
+    if os.path.islink(path) or not os.path.isfile(path):
         return -1
-    return path.stat().st_size
+    return os.stat(path).st_size
 
 
-def fault_of(path: Path, what: str, expected: int) -> str | None:
+def fault_of(path: AnyPath, what: str, expected: int) -> str | None:
     """What is wrong with a file by its size, if anything; raises OSError."""
     found = file_size(path)
     if found < 0:
@@ -96,14 +101,16 @@ def fault_of(path: Path, what: str, expected: int) -> str | None:
     return None if found == expected else f"its {what} has {found} bytes, not {expected}"
 
 
-def fault_of_product(place: Path, size: int, manifest_size: int) -> str | None:
+def fault_of_product(place: AnyPath, size: int, manifest_size: int) -> str | None:
     """What is wrong with a product's files by their sizes, if anything; raises OSError."""
-    return fault_of(place / DATA, DATA, size) or fault_of(place / MANIFEST, MANIFEST, manifest_size)
+    data, manifest = os.path.join(place, DATA), os.path.join(place, MANIFEST)
+    return fault_of(data, DATA, size) or fault_of(manifest, MANIFEST, manifest_size)
 
 
-def size_of_product(place: Path) -> int:
+def size_of_product(place: AnyPath) -> int:
     """Bytes of what is there of a product's files."""
-    return sum(max(file_size(place / name), 0) for name in (DATA, MANIFEST, RECORD))
+    paths = (os.path.join(place, name) for name in (DATA, MANIFEST, RECORD))
+    return sum(max(file_size(path), 0) for path in paths)
 
 
 def sweep(folder: Path) -> None:
@@ -130,7 +137,7 @@ class PartialFile:
     """How many products it is to become."""
 
     def __init__(
-        self, place: Path, data: Path, room: Room, priority: int, declared: int
+        self, place: str, data: str, room: Room, priority: int, declared: int
     ) -> None:
         """`place` is what `discard` removes. Raises OSError; the room was asked for before."""
         self.place = place

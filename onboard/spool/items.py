@@ -42,9 +42,9 @@ def is_item_key(key: str) -> bool:
     return re.fullmatch(_KEY, key) is not None
 
 
-def item_path(folder: Path, peer: str, key: str, size: int) -> Path:
+def item_path(folder: Path, peer: str, key: str, size: int) -> str:
     """Where an item lies: the name says what the row says, for a start without rows."""
-    return folder / f"{peer}~{key}~{size}"
+    return os.path.join(folder, f"{peer}~{key}~{size}")
 
 
 def parse_name(name: str) -> tuple[str, str, int] | None:
@@ -56,7 +56,7 @@ def parse_name(name: str) -> tuple[str, str, int] | None:
 class ItemFile(PartialFile):
     """A sealed item being written, of a size known before."""
 
-    def __init__(self, peer: str, key: str, size: int, place: Path, room: Room) -> None:
+    def __init__(self, peer: str, key: str, size: int, place: str, room: Room) -> None:
         super().__init__(place, place, room, _MOST_IMPORTANT, size)
         self.peer = peer
         self.key = key
@@ -113,7 +113,8 @@ class Items:
         self._admit(size)
         self._room.admit(size, _MOST_IMPORTANT)
         with writing(self.folder):
-            return ItemFile(peer, key, size, self.folder / temporary_name(), self._room)
+            place = os.path.join(self.folder, temporary_name())
+            return ItemFile(peer, key, size, place, self._room)
 
     def commit(self, file: ItemFile) -> None:
         """Queue the item: its file is durable first, then its row. The file is closed.
@@ -219,7 +220,7 @@ class Items:
         if self._database.in_transaction:
             raise ValueError("an item is committed by itself")
 
-    def _name(self, file: ItemFile) -> Path:
+    def _name(self, file: ItemFile) -> str:
         with writing(self.folder):
             file.sync()
             self._checkpoint("item synced")
@@ -251,7 +252,7 @@ class Items:
             last, peer, key, size = row
             yield last, peer, key, size
 
-    def _read(self, path: Path, item: tuple[str, int], offset: int, size: int) -> bytes | None:
+    def _read(self, path: str, item: tuple[str, int], offset: int, size: int) -> bytes | None:
         key, item_size = item
         try:
             with open(path, "rb", buffering=0) as stream:
@@ -285,9 +286,9 @@ class Items:
         )
         self._database.afterwards(lambda: self._unlink(item_path(self.folder, peer, key, size)))
 
-    def _unlink(self, place: Path) -> None:
+    def _unlink(self, place: str) -> None:
         self._checkpoint("item left")
         try:
             remove(place)
         except OSError as error:  # gone at the next start
-            self._notices.add(f"cannot remove {place.name}: {error.strerror}")
+            self._notices.add(f"cannot remove {os.path.basename(place)}: {error.strerror}")

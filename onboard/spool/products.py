@@ -45,8 +45,8 @@ class ProductFile(PartialFile):
 
     products = 1
 
-    def __init__(self, place: Path, room: Room, priority: int, declared: int) -> None:
-        super().__init__(place, place / DATA, room, priority, declared)
+    def __init__(self, place: str, room: Room, priority: int, declared: int) -> None:
+        super().__init__(place, os.path.join(place, DATA), room, priority, declared)
 
 
 class Products:
@@ -73,13 +73,13 @@ class Products:
         """
         self._room.admit(declared or 0, priority)
         self._room.admit_product(priority)
-        place = self.folder / temporary_name()
+        place = os.path.join(self.folder, temporary_name())
         with writing(self.folder):
-            place.mkdir(0o700)
+            os.mkdir(place, 0o700)
             try:
                 return ProductFile(place, self._room, priority, declared or 0)
             except OSError:
-                place.rmdir()
+                os.rmdir(place)
                 raise
 
     def commit(
@@ -178,7 +178,7 @@ class Products:
         elif delivered:
             state = "delivered"
         self._rows.set(seq, state, 0)
-        self._database.afterwards(lambda: self._remove(self.folder / product_id.hex()))
+        self._database.afterwards(lambda: self._remove(self._place(product_id)))
 
     def find_fault(self, product_id: bytes) -> str | None:
         """What of a stored product is missing or has another size; None where nothing is.
@@ -186,14 +186,14 @@ class Products:
         Raises OSError where the disk does not say.
         """
         sizes = self._rows.sizes(product_id)
-        return None if sizes is None else fault_of_product(self.folder / product_id.hex(), *sizes)
+        return None if sizes is None else fault_of_product(self._place(product_id), *sizes)
 
     def give_up(self, product_id: bytes, why: str) -> None:
         """A product cannot be read: its frame may be offered again."""
         seq = self._rows.stored(product_id)
         if seq is not None:
             with self._database.transaction():
-                self.damage(seq, why, size_of_product(self.folder / product_id.hex()))
+                self.damage(seq, why, size_of_product(self._place(product_id)))
 
     def damage(self, seq: int, why: str, size: int) -> None:
         """A product cannot be sent: `size` bytes are left of it, to be looked at or cancelled."""
@@ -231,13 +231,13 @@ class Products:
             raise ValueError("the product's id is taken")
         return encode_record(Record(product, tuple(carried)))
 
-    def _name(self, file: ProductFile, product: Product, manifest: bytes, record: bytes) -> Path:
-        place = self.folder / product.id.hex()
+    def _name(self, file: ProductFile, product: Product, manifest: bytes, record: bytes) -> str:
+        place = self._place(product.id)
         with writing(self.folder):
             file.sync()
             self._checkpoint("data synced")
-            write_synced(file.place / MANIFEST, manifest)
-            write_synced(file.place / RECORD, record)
+            write_synced(os.path.join(file.place, MANIFEST), manifest)
+            write_synced(os.path.join(file.place, RECORD), record)
             sync(file.place)
             self._checkpoint("product synced")
             os.rename(file.place, place)
@@ -250,12 +250,15 @@ class Products:
         self._items.release(seq, delivered)
         return delivered
 
-    def _remove(self, place: Path) -> None:
+    def _place(self, product_id: bytes) -> str:
+        return os.path.join(self.folder, product_id.hex())
+
+    def _remove(self, place: str) -> None:
         self._checkpoint("product left")
         try:
             remove(place)
         except OSError as error:  # gone at the next start
-            self._notices.add(f"cannot remove {place.name}: {error.strerror}")
+            self._notices.add(f"cannot remove {os.path.basename(place)}: {error.strerror}")
 
     def _say(self, line: str) -> None:
         self._database.afterwards(lambda: self._notices.add(line))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from sim.scenario.config import Scenario
 GROUND, LINK, ONBOARD = "ground", "link", "onboard"
 _WINDOW = 1 << 17
 """Credit of the camera: between two chunks the daemon serves the link, however slow its kernel."""
+_PORTS = 1 << 14
+"""How many ports are handed out, and the first: below those that systems give to who connects."""
+_SPREAD = 10127
+"""Puts processes whose numbers are near each other far apart (the golden ratio of _PORTS)."""
+_ports = cycle(_PORTS + (os.getpid() * _SPREAD + count) % _PORTS for count in range(_PORTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +92,21 @@ def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different TCP ports of the loopback interface that nobody listens at just now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Different TCP ports of the loopback interface that nobody listens at just now.
+
+    Each process begins at another place, or one could take what another was just given.
+    """
+    free = (port for port in _ports if _is_free(port))
+    return [next(free) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _link(scenario: Scenario) -> dict[str, Any]:
