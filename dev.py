@@ -21,9 +21,9 @@ MINIMUM = (3, 11)
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 EXTRAS = ("raster", "dev")
 # setup.py prints this line; it tells a machine without a compiler from a kernel that is broken.
+NO_TOOLCHAIN = "kernels: no working C compiler with Python headers"
 # A process for each core, four at most; the tests of one file stay together.
 PARALLEL = ("-n", "auto", "--maxprocesses=4", "--dist=loadfile")
-NO_TOOLCHAIN = "kernels: no working C compiler with Python headers"
 # Settings of the surrounding shell that would make .venv behave like something else.
 FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
 
