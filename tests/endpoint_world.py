@@ -11,7 +11,7 @@ import zmq
 
 from occulta.link.endpoint import Client, ClientKeys, Endpoint, Server, Settings, public_key
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test that waits has failed; none of them waits that long."""
 SERVER_KEY = bytes(range(1, 33))
 ALICE, BOB, EVE = (bytes(range(first, first + 32)) for first in (2, 3, 4))

@@ -41,7 +41,7 @@ from onboard.intake import SocketIntake
 from tests.intake_support import PLAIN, Onboard, begin, end, item_end, open_sealed
 from tests.support import private_bytes
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test that waits has failed; none of them waits that long."""
 SETTINGS = Settings(MAX_MESSAGE)
 SERVER, ALICE, EVE = (bytes([number]) * 32 for number in (1, 2, 3))

@@ -22,7 +22,7 @@ from sim.link.settings import Bursts
 from sim.link.settings import Settings as Faulty
 from tests.cli import ROOT, environment
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test that waits has failed; none of them waits that long."""
 NAMES = ("relay", "sat-1", "sat-2", "north", "south", "nobody")
 KEYS = {name: bytes([number]) * 32 for number, name in enumerate(NAMES, 1)}
