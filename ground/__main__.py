@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ground import command, console, provision, recover
 from occulta.codec.crypto import PrivateKey
+from occulta.errors import OccultaError, Reason
 from occulta.program import cli, keyfiles
 
 
@@ -50,16 +51,39 @@ def _add_keygen(command: argparse.ArgumentParser) -> None:
 
 
 def _add_recover(command: argparse.ArgumentParser) -> None:
-    command.add_argument("marked", metavar="MARKED.jpg", help="the marked file, or - for stdin")
+    command.add_argument(
+        "shares", metavar="FILE", nargs="+",
+        help="a marked file, or - for stdin; or shares: files, product folders, archives",
+    )
     command.add_argument("--key", metavar="recipient.key", required=True)
     command.add_argument(
         "--satellite", metavar="satellite.pub", action="append", default=[],
         help="insist on this satellite's signature; may be given several times",
     )
-    command.add_argument("--scheme", choices=("reversible",), default="reversible")
+    command.add_argument(
+        "--scheme", choices=("reversible", "shares"), help="without it the files tell",
+    )
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
     command.add_argument("--json", action="store_true", help="print the report as JSON")
-    command.set_defaults(handler=recover.run)
+    command.set_defaults(handler=_recover)
+
+
+def _recover(options: argparse.Namespace) -> int:
+    # Shares and rasters take modules of their own, which a marked file does without.
+    from ground import rasters, sharefiles
+
+    names: list[str] = options.shares
+    if options.scheme != "reversible":
+        if any(rasters.is_share_image(name) for name in names if Path(name).is_file()):
+            return rasters.recover(options)
+        if options.scheme == "shares" or len(names) > 1 or sharefiles.is_share(names[0]):
+            from ground import gather
+
+            return gather.run(options)
+    if len(names) > 1:
+        raise OccultaError(Reason.USAGE, "the scheme reversible takes one marked file")
+    options.marked = names[0]
+    return recover.run(options)
 
 
 def _keygen(options: argparse.Namespace) -> int:

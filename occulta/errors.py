@@ -38,6 +38,7 @@ class Reason(IntEnum):
     KEY_KIND = 206
     CONFIG_INVALID = 207
     LINK_STATE = 208
+    BAD_REGION = 209
 
     EMPTY_INPUT = 300
     NOT_JPEG = 301
@@ -70,11 +71,22 @@ class Reason(IntEnum):
     INPUT_UNREADABLE = 329
     PRIVATE_CHANGED = 330
     BAD_INTAKE = 331
+    NOT_A_SHARE = 332
+    SHARE_VERSION = 333
+    SHARES_OF_DIFFERENT_SETS = 334
+    SHARE_TWICE = 335
+    TOO_FEW_SHARES = 336
+    SHARES_MIXED = 337
+    BAD_RASTER = 338
+    PARAMETERS_MISSING = 339
+    SHARE_SIZE = 340
+    BAD_PARAMETERS = 341
 
     DOES_NOT_FIT = 400
     NO_CARRIERS = 401
     NO_CARRIERS_AT_END = 402
     SPOOL_FULL = 403
+    NO_WATERMARK_ROOM = 404
 
     WRONG_KEY = 500
     SEAL_BROKEN = 501
@@ -82,6 +94,8 @@ class Reason(IntEnum):
     SIGNATURE_BROKEN = 503
     PRIVATE_DATA_INCOMPLETE = 504
     COMMAND_REFUSED = 505
+    SHARE_ALTERED = 506
+    FRAME_DAMAGED = 507
 
     OUTPUT_UNWRITABLE = 600
     DISK_FULL = 601
@@ -91,6 +105,7 @@ class Reason(IntEnum):
     WORKER_LOST = 605
     SELFTEST_FAILED = 606
     DAEMON_SILENT = 607
+    PILLOW_MISSING = 608
 
     @property
     def exit_code(self) -> ExitCode:
@@ -139,6 +154,19 @@ _HINTS: dict[Reason, str] = {
     Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",
     Reason.INPUT_UNREADABLE: "check the path and its permissions",
     Reason.BAD_INTAKE: "what a camera or payload program sent does not agree with itself",
+    Reason.NOT_A_SHARE: "give the share-*.occ files as they came, or the folders that hold them",
+    Reason.SHARE_VERSION: "a later release of Occulta made it: recover it with that one",
+    Reason.SHARES_OF_DIFFERENT_SETS: "give shares of one frame: their set ids are in the message",
+    Reason.SHARE_TWICE: "name each share once",
+    Reason.TOO_FEW_SHARES: "fetch the shares of other holders too",
+    Reason.SHARES_MIXED: "give shares that were made in one run of protect",
+    Reason.BAD_REGION: "a region is x,y,width,height in pixels, within the image, over no other",
+    Reason.BAD_RASTER: "the image must be 8-bit grayscale, PGM (P5), PNG or TIFF, and whole",
+    Reason.PARAMETERS_MISSING: "give parameters.occ, as protect wrote it beside the shares",
+    Reason.SHARE_SIZE: "give the share images as protect wrote them, not scaled or cropped",
+    Reason.BAD_PARAMETERS: "ask the sender for parameters made by this release of Occulta",
+    Reason.NO_WATERMARK_ROOM: "take a larger image or a smaller region",
+    Reason.PILLOW_MISSING: "use PGM files, or install the extra: pip install 'occulta[raster]'",
     Reason.PRIVATE_CHANGED: "let no other program write the private file meanwhile",
     Reason.DOES_NOT_FIT: "choose a smaller private file or a larger picture; see capacity",
     Reason.NO_CARRIERS: "the picture has too little detail; see capacity",
@@ -150,6 +178,8 @@ _HINTS: dict[Reason, str] = {
     Reason.SIGNATURE_BROKEN: "the data does not come from the satellite key given",
     Reason.PRIVATE_DATA_INCOMPLETE: "the marked file was cut or altered: fetch it again",
     Reason.COMMAND_REFUSED: "the satellite says why; the link key in use must be a commander's",
+    Reason.SHARE_ALTERED: "fetch that share again, or give that of another holder",
+    Reason.FRAME_DAMAGED: "see report.json and tamper.png; fetch the altered shares again",
     Reason.OUTPUT_UNWRITABLE: "check the folder and its permissions",
     Reason.DISK_FULL: "free some space and run the command again",
     Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",

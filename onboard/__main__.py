@@ -1,4 +1,8 @@
-"""`occulta-onboard`: the commands of the flight side."""
+"""`occulta-onboard`: the commands of the flight side.
+
+Each command imports what it needs when it is run: a watchdog asks `healthy` again and again, and
+must not load all of the daemon for it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from occulta.codec.crypto import SigningKey
-from occulta.program import cli, keyfiles
-from onboard import capacity, protect
+from occulta.errors import OccultaError, Reason
+from occulta.program import cli
 
-SCHEMES = ("reversible",)
-PROFILES = ("exact", "paper")
+SCHEMES = ("reversible", "shares")
+PROFILES = ("exact", "paper", "jpeg")
 
 
 def build_parser() -> cli.Parser:
@@ -20,7 +24,9 @@ def build_parser() -> cli.Parser:
     parser = cli.make_parser("occulta-onboard", "Protect pictures and private data on board.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_keygen(commands.add_parser("keygen", help="make the satellite's signing key pair"))
-    _add_protect(commands.add_parser("protect", help="hide a private file in a JPEG picture"))
+    _add_protect(
+        commands.add_parser("protect", help="hide data in a picture, or split one among holders")
+    )
     _add_capacity(commands.add_parser("capacity", help="say how many private bytes fit"))
     _add_run(commands.add_parser("run", help="run the flight daemon"))
     _add_selftest(commands.add_parser("selftest", help="check this machine by known answers"))
@@ -54,16 +60,23 @@ def _add_selftest(command: argparse.ArgumentParser) -> None:
 
 
 def _selftest(options: argparse.Namespace) -> int:
-    from onboard import selftest
+    status: int = _known_answers().run(options)
+    return status
 
-    return selftest.run(options)
+
+def _known_answers() -> ModuleType:
+    """A library that cannot even be loaded here grounds the machine as a wrong answer does."""
+    try:
+        from onboard import selftest
+    except Exception as error:
+        raise OccultaError(Reason.SELFTEST_FAILED, f"cannot be loaded: {error!r}") from error
+    return selftest
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Sockets and a database are the daemon's alone: the one-shot commands start faster without.
-    from onboard import assembly, selftest
+    _known_answers().require()
+    from onboard import assembly
 
-    selftest.require()
     return assembly.run(options)
 
 
@@ -75,36 +88,80 @@ def _add_keygen(command: argparse.ArgumentParser) -> None:
     command.set_defaults(handler=_keygen)
 
 
-def _add_profile(command: argparse.ArgumentParser) -> None:
+def _add_image(command: argparse.ArgumentParser) -> None:
     command.add_argument("image", metavar="IMAGE.jpg", help="the original, or - for stdin")
-    command.add_argument("--scheme", choices=SCHEMES, default="reversible")
-    command.add_argument(
-        "--profile", choices=PROFILES, default="exact",
-        help="exact: pixels unchanged (default); paper: survives lossless transcoding",
-    )
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _add_protect(command: argparse.ArgumentParser) -> None:
-    _add_profile(command)
-    command.add_argument("--private", metavar="FILE", required=True, help="or - for stdin")
+    _add_image(command)
+    command.add_argument(
+        "--scheme", choices=SCHEMES, default="reversible",
+        help="reversible: a private file hidden in the picture; shares: the picture split",
+    )
+    command.add_argument(
+        "--profile", choices=PROFILES,
+        help="reversible: exact (default; pixels unchanged) or paper (survives lossless "
+        "transcoding); shares: jpeg (default) or paper (8-bit grayscale rasters)",
+    )
+    command.add_argument("--private", metavar="FILE", help="reversible: or - for stdin")
+    command.add_argument(
+        "--roi", metavar="X,Y,W,H", action="append", default=[],
+        help="shares: a region of interest, in pixels; may be given several times",
+    )
+    command.add_argument(
+        "--holders", metavar="K/N", help="shares: K of N restore; without it two, both needed",
+    )
+    command.add_argument(
+        "--key-stream", action="store_true",
+        help="shares: share a is the key stream in full, not a sealed key",
+    )
     command.add_argument(
         "--to", metavar="recipient.pub", action="append", required=True,
         help="a recipient's public key; may be given several times",
     )
     command.add_argument("--sign", metavar="satellite.key", help="sign with this key")
     command.add_argument(
-        "-o", "--output", metavar="MARKED.jpg", required=True, help="or - for stdout"
+        "-o", "--output", metavar="OUT", required=True,
+        help="reversible: the marked file, or - for stdout; shares: a folder",
     )
-    command.set_defaults(handler=protect.run)
+    command.set_defaults(handler=_protect)
+
+
+def _protect(options: argparse.Namespace) -> int:
+    if options.scheme == "shares":
+        from onboard import split
+
+        return split.run(options)
+    if options.private is None or options.roi or options.holders or options.key_stream:
+        raise OccultaError(
+            Reason.USAGE, "the scheme reversible needs --private, and takes no option of shares"
+        )
+    options.profile = options.profile or "exact"
+    if options.profile == "jpeg":
+        raise OccultaError(Reason.USAGE, "the scheme reversible has no profile jpeg")
+    from onboard import protect
+
+    return protect.run(options)
 
 
 def _add_capacity(command: argparse.ArgumentParser) -> None:
-    _add_profile(command)
-    command.set_defaults(handler=capacity.run)
+    _add_image(command)
+    command.add_argument("--scheme", choices=("reversible",), default="reversible")
+    command.add_argument("--profile", choices=("exact", "paper"), default="exact")
+    command.set_defaults(handler=_capacity)
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    from onboard import capacity
+
+    return capacity.run(options)
 
 
 def _keygen(options: argparse.Namespace) -> int:
+    from occulta.codec.crypto import SigningKey
+    from occulta.program import keyfiles
+
     private, public = keyfiles.write_pair(options.folder, "satellite", SigningKey.generate())
     cli.say(f"{private}: keep it on the satellite alone\n{public}: give it to the ground")
     return 0

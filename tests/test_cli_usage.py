@@ -89,7 +89,7 @@ def test_wrong_use(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_wrong_use_of_a_real_process(tmp_path: Path) -> None:
-    assert_error(run("onboard", "protect", cwd=tmp_path), 200, "--private")
+    assert_error(run("onboard", "protect", cwd=tmp_path), 200, "--to")
     assert_error(run("ground", cwd=tmp_path), 200)
 
 

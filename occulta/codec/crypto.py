@@ -290,26 +290,46 @@ class _ChunkCipher:
             raise OccultaError(Reason.SEAL_BROKEN, "the sealed data does not verify") from None
 
 
-def _wrap(key: PublicKey, context: Context, fixed: bytes, file_key: bytes) -> bytes:
+def wrap(key: PublicKey, info: bytes, bound: bytes, secret: bytes) -> bytes:
+    """A 16-byte secret for one recipient, STANZA_SIZE bytes (HPKE, base mode, RFC 9180, 5.1.1)."""
     hpke = HPKE.new(
-        receiver_key=import_x25519_public_key(key.raw), aead_id=HPKE.AEAD.AES256_GCM,
-        info=context.info,
+        receiver_key=import_x25519_public_key(key.raw), aead_id=HPKE.AEAD.AES256_GCM, info=info,
     )
-    return bytes(hpke.enc + hpke.seal(file_key, fixed))
+    return bytes(hpke.enc + hpke.seal(secret, bound))
 
 
-def _unwrap(header: bytes, context: Context, key: PrivateKey) -> bytes:
-    for at in range(FIXED_HEADER_SIZE, len(header), STANZA_SIZE):
-        stanza = header[at : at + STANZA_SIZE]
+def unwrap(key: PrivateKey, info: bytes, bound: bytes, stanzas: bytes) -> bytes:
+    """The secret, from the first stanza that this key opens; raises OccultaError(WRONG_KEY)."""
+    for at in range(0, len(stanzas), STANZA_SIZE):
+        stanza = stanzas[at : at + STANZA_SIZE]
         try:
             hpke = HPKE.new(
                 receiver_key=import_x25519_private_key(key.raw), aead_id=HPKE.AEAD.AES256_GCM,
-                enc=stanza[:32], info=context.info,
+                enc=stanza[:32], info=info,
             )
-            return bytes(hpke.unseal(stanza[32:], header[:FIXED_HEADER_SIZE]))
+            return bytes(hpke.unseal(stanza[32:], bound))
         except ValueError:
             continue
     raise OccultaError(Reason.WRONG_KEY, "the key does not open this file")
+
+
+def seal_once(secret: bytes, header: bytes, plaintext: bytes) -> bytes:
+    """Seal to a fresh 16-byte secret, bound to all of `header`; TAG_SIZE bytes longer."""
+    return _ChunkCipher(secret, header).seal(plaintext, _DATA)
+
+
+def open_once(secret: bytes, header: bytes, sealed: bytes) -> bytes:
+    """Open what `seal_once` made; raises OccultaError(SEAL_BROKEN)."""
+    return _ChunkCipher(secret, header).open(sealed, _DATA)
+
+
+def _wrap(key: PublicKey, context: Context, fixed: bytes, file_key: bytes) -> bytes:
+    return wrap(key, context.info, fixed, file_key)
+
+
+def _unwrap(header: bytes, context: Context, key: PrivateKey) -> bytes:
+    fixed, stanzas = header[:FIXED_HEADER_SIZE], header[FIXED_HEADER_SIZE:]
+    return unwrap(key, context.info, fixed, stanzas)
 
 
 def _join_conclusion(digest: bytes, signature: bytes, fingerprints: bytes, notes: bytes) -> bytes:

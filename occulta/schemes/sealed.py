@@ -64,7 +64,10 @@ class SealingStream:
 class OpeningStream:
     """Opens what it is fed. Each piece returned is verified, the whole only by `finish`."""
 
-    def __init__(self, key: crypto.PrivateKey) -> None:
+    def __init__(
+        self, key: crypto.PrivateKey, scheme: int = SCHEME, profile: int = PROFILE
+    ) -> None:
+        self._kind = bytes([scheme, profile])
         self.unsealer: crypto.Unsealer | None = None
         self.conclusion: crypto.Conclusion | None = None
         self._key = key
@@ -96,7 +99,7 @@ class OpeningStream:
 
     def _parse(self) -> Parsing[None]:
         header = yield crypto.FIXED_HEADER_SIZE
-        known = crypto.MAGIC + bytes([SCHEME, PROFILE])
+        known = crypto.MAGIC + self._kind
         if header[: len(known)] != known or not 1 <= header[-1] <= crypto.MAX_RECIPIENTS:
             raise OccultaError(Reason.SEAL_BROKEN, "not a sealed file")
         header += yield crypto.STANZA_SIZE * header[-1]

@@ -1,0 +1,130 @@
+"""Recovery of the `paper` profile (papers/003, section 3.2): restore, verify; damage is located by
+paper_locate.py.
+
+The sealed digests say whether the original is back and which share image was altered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from occulta.codec import chaos
+from occulta.errors import OccultaError, Reason
+from occulta.schemes.shares import paper
+from occulta.schemes.shares.paper_locate import Damage, Plane, compare, locate
+from occulta.schemes.shares.paper_parameters import Parameters, digest_of
+from occulta.schemes.shares.paper_watermark import extract, possible_values
+from occulta.schemes.shares.raster import Raster, blocks_of
+
+_HIGH_VALUES = range(0, 256, 16)
+_LOW_VALUES = range(16)
+_GREY = bytes([128]) * 256
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The restored image; the original only where `damage` is None or says `restored`."""
+
+    raster: Raster
+    damage: Damage | None
+
+    def verified(self) -> Raster:
+        """The image with each damaged block in grey."""
+        if self.damage is None or self.damage.restored:
+            return self.raster
+        return self.raster.mapped(self.damage.blocks, _GREY)
+
+
+def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = None) -> Recovered:
+    """Restore and verify. Raises OccultaError:
+
+    SHARE_SIZE, SHARE_TWICE, SHARES_MIXED (one in the other's place), SHARES_OF_DIFFERENT_SETS (or
+    altered in most of its pixels), DIGEST_MISMATCH and BAD_PARAMETERS (parameters that belong to
+    the shares and contradict themselves).
+    """
+    _check_sizes(shares, parameters)
+    digests = digest_of(shares.a), digest_of(shares.b)
+    _check_places(digests, parameters)
+    altered = digests[0] != parameters.share_digests[0], digests[1] != parameters.share_digests[1]
+    planes = _restore(shares, parameters, altered, kernel)
+    raster = _join(planes, parameters)
+    is_original = digest_of(raster) == parameters.digest
+    if not any(altered):
+        if not is_original:
+            raise OccultaError(Reason.DIGEST_MISMATCH, "the restored image is not the original")
+        return Recovered(raster, None)
+    if is_original:
+        return Recovered(raster, compare(shares, raster, parameters, altered, kernel))
+    return Recovered(raster, locate(planes, raster, parameters, altered))
+
+
+def _check_sizes(shares: paper.Shares, parameters: Parameters) -> None:
+    expected = parameters.width, parameters.height
+    for name, share in zip("ab", shares, strict=True):
+        if (share.width, share.height) != expected:
+            raise OccultaError(
+                Reason.SHARE_SIZE, f"share {name} has {share.width} x {share.height} pixels, "
+                f"the image {expected[0]} x {expected[1]}",
+            )
+
+
+def _check_places(digests: tuple[bytes, bytes], parameters: Parameters) -> None:
+    a, b = digests
+    if a == b:
+        raise OccultaError(Reason.SHARE_TWICE, "the same share was given twice")
+    if a == parameters.share_digests[1] or b == parameters.share_digests[0]:
+        raise OccultaError(
+            Reason.SHARES_MIXED, "the shares stand in each other's place", "give share a first"
+        )
+
+
+def _restore(
+    shares: paper.Shares, parameters: Parameters, altered: tuple[bool, bool], kernel: str | None
+) -> tuple[Plane, Plane]:
+    """Section 3.2, steps 2 and 3."""
+    size = 8 * (
+        paper.HASH_SIZE * len(blocks_of(parameters.regions)) + paper.CHECK_SIZE
+    )
+    found = []
+    for index, values in enumerate((_HIGH_VALUES, _LOW_VALUES)):
+        share, rounds = shares[index].pixels, parameters.rounds[index]
+        _check_length(sum(each.carriers for each in rounds), size, len(share))
+        matrices = chaos.key_matrices(parameters.keys[index], len(share), kernel=kernel)
+        marked = chaos.gather(share, *matrices, kernel)
+        if altered[index]:
+            _refuse_stranger(marked, possible_values(values, rounds), "ab"[index])
+        pixels, bits = extract(marked, rounds, size)
+        possible = set(values)
+        impossible = (
+            [at for at, value in enumerate(pixels) if value not in possible]
+            if altered[index] else []
+        )
+        found.append(Plane(pixels, bits, impossible))
+    return found[0], found[1]
+
+
+def _check_length(carriers: int, size: int, pixels: int) -> None:
+    """The rounds end with the one that takes the last bit."""
+    if not size <= carriers < size + pixels:
+        raise OccultaError(
+            Reason.BAD_PARAMETERS, "the sealed parameters tell of another length of watermark"
+        )
+
+
+def _refuse_stranger(marked: bytes, possible: set[int], name: str) -> None:
+    """A share of another image, or a wrong key's, gives noise: few values a plane can have."""
+    likely = len(marked.translate(None, bytes(set(range(256)) - possible)))
+    if 2 * likely < len(marked):
+        raise OccultaError(
+            Reason.SHARES_OF_DIFFERENT_SETS,
+            f"share {name} does not belong to these parameters, or most of it was altered",
+        )
+
+
+def _join(planes: tuple[Plane, Plane], parameters: Parameters) -> Raster:
+    """Section 3.2, steps 3 and 4: the sum of the planes, then the inverse S-box."""
+    size = parameters.width * parameters.height
+    high = int.from_bytes(planes[0].pixels, "big") & int.from_bytes(b"\xf0" * size, "big")
+    low = int.from_bytes(planes[1].pixels, "big") & int.from_bytes(b"\x0f" * size, "big")
+    summed = Raster(parameters.width, parameters.height, (high | low).to_bytes(size, "big"))
+    return summed.mapped(parameters.regions, paper.RESTORE)

@@ -1,0 +1,106 @@
+"""Reversible watermark by histogram shifting (papers/003, section 2.1, equations 1 to 3).
+
+A round takes the fullest value as peak and the nearest empty value as zero point: values between
+move one step towards the zero point, peak pixels one step for a 1 and none for a 0. The paper
+shows a zero point below the peak; one above is the same mirrored. Of several rounds each works on
+what the one before left, until all bits are in: the MSB plane has empty values beside every used
+one (nothing moves), the LSB plane has them above 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from occulta.errors import OccultaError, Reason
+
+MAX_ROUNDS = 64
+_VALUES = range(256)
+
+
+class Round(NamedTuple):
+    """Side information of one round: the peak, the zero point and the number of peak pixels."""
+
+    peak: int
+    zero: int
+    carriers: int
+
+    @property
+    def moved(self) -> int:
+        """The value of a peak pixel with a 1."""
+        return self.peak + (1 if self.zero > self.peak else -1)
+
+
+def embed(plane: bytes, bits: bytes) -> tuple[bytes, tuple[Round, ...]]:
+    """Hide `bits` (bytes 0 and 1) in a plane; the marked plane and its side information.
+
+    Raises OccultaError(NO_WATERMARK_ROOM) when MAX_ROUNDS rounds cannot take them.
+    """
+    rounds: list[Round] = []
+    done = 0
+    while done < len(bits):
+        following = _next_round(plane) if len(rounds) < MAX_ROUNDS else None
+        if following is None:
+            raise OccultaError(
+                Reason.NO_WATERMARK_ROOM,
+                f"the watermark needs {len(bits)} bits and the picture has room for {done}",
+            )
+        plane = _mark(plane, following, bits[done : done + following.carriers])
+        rounds.append(following)
+        done += following.carriers
+    return plane, tuple(rounds)
+
+
+def _next_round(plane: bytes) -> Round | None:
+    counts = [plane.count(value) for value in _VALUES]
+    peak = max(_VALUES, key=counts.__getitem__)
+    empty = [value for value in _VALUES if not counts[value]]
+    if not empty or not plane:
+        return None
+    return Round(peak, min(empty, key=lambda value: abs(value - peak)), counts[peak])
+
+
+def _mark(plane: bytes, found: Round, bits: bytes) -> bytes:
+    step = found.moved - found.peak
+    between = range(found.moved, found.zero, step)
+    shifted = plane.translate(_table({value: value + step for value in between}))
+    symbols = [bytes([found.peak]), bytes([found.moved])]
+    runs = shifted.split(symbols[0])
+    carried = chain((symbols[bit] for bit in bits), [symbols[0]] * (found.carriers - len(bits)))
+    return runs[0] + b"".join(chain.from_iterable(zip(carried, runs[1:], strict=True)))
+
+
+def extract(marked: bytes, rounds: Sequence[Round], size: int) -> tuple[bytes, bytes]:
+    """The plane as it was, and the first `size` bits (bytes 0 and 1) that it carried.
+
+    Any bytes are accepted. Each pixel is restored from itself alone; a round with more or fewer
+    carriers than it had gives its bits cut or filled up, so that the other rounds keep their place.
+    """
+    parts = []
+    for found in reversed(rounds):
+        used = (found.peak, found.moved)
+        others = bytes(value for value in _VALUES if value not in used)
+        bits = marked.translate(_table({found.peak: 0, found.moved: 1}), others)
+        parts.append(bits[: found.carriers].ljust(found.carriers, b"\0"))
+        marked = marked.translate(_restoring(found))
+    return marked, b"".join(reversed(parts))[:size]
+
+
+def possible_values(values: Sequence[int], rounds: Sequence[Round]) -> set[int]:
+    """What the pixels of a marked plane can be, from those of the plane."""
+    found = set(values)
+    for each in rounds:
+        step = each.moved - each.peak
+        between = range(each.moved, each.zero, step)
+        found = {value + step if value in between else value for value in found} | {each.moved}
+    return found
+
+
+def _restoring(found: Round) -> bytes:
+    step = found.moved - found.peak
+    return _table({value + step: value for value in range(found.peak, found.zero, step)})
+
+
+def _table(changes: dict[int, int]) -> bytes:
+    return bytes(changes.get(value, value) for value in _VALUES)
