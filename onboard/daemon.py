@@ -273,9 +273,12 @@ class Daemon:
     def _write_health(self) -> None:
         """For watchdogs: a file that is replaced while the daemon works."""
         assert self._config.health_file is not None
+        said = {
+            "time": time.time(), "interval": self._config.telemetry.interval, "pid": os.getpid(),
+        }
         try:
             with output(self._config.health_file, replace=True) as file:
-                _publish_json(file, {"time": time.time(), "pid": os.getpid(), **self.values()})
+                _publish_json(file, said | self.values())
         except OccultaError as error:
             log.error("%s", error)
 

@@ -60,6 +60,9 @@ def test_misuse_is_one_line_and_one_hint(words: tuple[str, ...]) -> None:
         ("test -- bench", [("test", ["bench"])]),
         ("demo --image your.jpg", [("demo", ["--image", "your.jpg"])]),
         ("bench --help", [("bench", ["--help"])]),
+        ("arm64", [("arm64", [])]),
+        ("arm64 test demo", [("arm64", ["test", "demo"])]),
+        ("check arm64", [("check", []), ("arm64", [])]),
     ],
 )
 def test_arguments_after_one_target_are_passed_on(

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ground.config import GroundConfig
-from ground.provision import Mission, provision
+from ground.mission import Mission
+from ground.provision import provision
 from occulta.codec.crypto import PrivateKey, PublicKey, SigningKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.link.endpoint import Client, ClientKeys, Server, Settings, public_key
@@ -226,6 +227,7 @@ def test_the_configurations_hold_only_paths_and_addresses(mission: Path) -> None
     assert (destination.cfdp, satellite.apids) == (node.cfdp, node.apids)
     assert satellite.camera.bind == f"ipc://{mission}/onboard/camera.ipc"
     assert satellite.private.bind == f"ipc://{mission}/onboard/private.ipc"
+    assert satellite.health_file == mission / "onboard" / "health.json"
     assert ground.console == f"ipc://{mission}/ground/console.ipc"
     link, _ = relay.load(mission / "sim" / "link.yaml")
     assert destination.address == link.space.bind == "tcp://127.0.0.1:7301"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
+import onboard
+from occulta import schemes
 from occulta.codec.kernels import load_kernel
 from occulta.errors import OccultaError, Reason
 from onboard import selftest
@@ -66,7 +69,63 @@ def test_a_key_that_opens_nothing(changed):
     with pytest.raises(OccultaError) as caught:
         selftest.require()
     assert caught.value.reason is Reason.SELFTEST_FAILED
-    assert caught.value.detail == "wrong answers: sealing"
+    assert caught.value.detail.startswith("wrong answers: sealing: ")
+
+
+@pytest.mark.parametrize("error", [
+    ImportError("no module"), ZeroDivisionError("by zero"), MemoryError(), AssertionError(),
+    OSError(8, "wrong architecture"), RecursionError("too deep"),
+], ids=lambda error: type(error).__name__)
+def test_whatever_a_case_raises_is_a_wrong_answer(error, monkeypatch, capsys):
+    def fails(vectors):
+        raise error
+
+    monkeypatch.setitem(selftest.CASES, "manifest", fails)
+    assert main(["selftest"]) == 6
+    said = capsys.readouterr()
+    wrong = [line for line in said.out.splitlines() if line.startswith("WRONG")]
+    assert wrong == [f"WRONG  manifest: {type(error).__name__}: {error}"]
+    assert said.err.startswith("error 606: wrong answers: manifest: ")
+
+
+def test_the_daemon_names_a_case_that_raises(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(selftest.CASES, "checksums", lambda vectors: 1 // 0)
+    assert main(["run", "--config", str(tmp_path / "onboard.yaml")]) == 6
+    assert "wrong answers: checksums: ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["selftest"], ["run", "--config", "none.yaml"]])
+def test_a_library_that_does_not_load(command, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "onboard.selftest")
+    monkeypatch.delattr(onboard, "selftest")
+    monkeypatch.delattr(schemes, "sealed")
+    monkeypatch.setitem(sys.modules, "occulta.schemes.sealed", None)
+    assert main(command) == 6
+    said = capsys.readouterr().err
+    assert said.startswith("error 606: cannot be loaded: ") and "sealed" in said
+
+
+def test_a_kernel_that_is_demanded_and_absent(monkeypatch, capsys):
+    monkeypatch.setenv("OCCULTA_KERNEL", "nonsense")
+    load_kernel.cache_clear()
+    try:
+        assert main(["selftest", "--json"]) == 6
+        found = json.loads(capsys.readouterr().out.splitlines()[0])
+    finally:
+        load_kernel.cache_clear()
+    assert set(found["kernels"].values()) == {"absent"}
+    assert not found["cases"]["marking exact-gray"] and not found["cases"]["checksums"]
+
+
+@pytest.mark.parametrize("content", [
+    "", "[]", "{}", '{"pictures": {}}', '{"pictures": 1, "answers": 2}',
+])
+def test_vectors_of_another_shape(content, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "vectors.json"
+    path.write_text(content)
+    monkeypatch.setattr(selftest, "VECTORS", path)
+    assert main(["selftest"]) == 6
+    assert "no known answers" in capsys.readouterr().err
 
 
 def test_no_vectors(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ _HARD = (
     "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges",
     "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
 )
+BOX = f"occulta-{os.getpid()}"
+"""Name of the container of this run: there is one at a time, and it is taken away by this name."""
 TMPFS_MIB = 16
 """Size of /tmp, which counts against the cap."""
 
@@ -30,24 +33,24 @@ class Engine:
     runner: tuple[str, ...]
     tool: str
     """What lists, inspects and removes."""
-    has_base: bool
-    """Whether the base comes from a registry, else it is made here."""
+    has_registry: bool
+    """Whether a registry is asked for the base; where it does not answer, or is not asked, the base
+    is made here.
+    """
 
-    @property
-    def base(self) -> str:
-        """The image that the build begins with."""
-        return REGISTRY_BASE if self.has_base else BASE
-
-    def build(self, target: str, tag: str, arguments: Mapping[str, str]) -> list[str]:
-        """Build a stage of the Dockerfile, in the project's root."""
+    def build(
+        self, target: str, tag: str, arguments: Mapping[str, str], *, is_fresh: bool = False
+    ) -> list[str]:
+        """Build a stage of the Dockerfile, in the project's root; `is_fresh` uses no cache."""
         words = [*self.builder, "--platform", PLATFORM, "--target", target, "-t", tag]
-        for name, value in {"BASE": self.base, **arguments}.items():
+        words += ["--no-cache"] * is_fresh
+        for name, value in {"BASE": BASE, **arguments}.items():
             words += ["--build-arg", f"{name}={value}"]
         return [*words, "-f", DOCKERFILE, "."]
 
     def run(
         self, image: str, arguments: Sequence[str], *, memory_mib: int | None = None,
-        volumes: Sequence[Path] = (), name: str | None = None,
+        volumes: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None, entrypoint: str | None = None,
     ) -> list[str]:
         """Run a container as it flies: read-only, without capabilities, the host's network.
@@ -56,18 +59,21 @@ class Engine:
         without any swap.
         """
         words = [*self.runner, "run", "--rm", "--pull=never", "--platform", PLATFORM,
-                 "--network", "host", *_HARD, "--tmpfs", f"/tmp:size={TMPFS_MIB}m"]
+                 "--network", "host", "--name", BOX, *_HARD,
+                 "--tmpfs", f"/tmp:size={TMPFS_MIB}m"]
         if memory_mib is not None:
             words += ["--memory", f"{memory_mib}m", "--memory-swap", f"{memory_mib}m"]
         for folder in volumes:
             words += ["-v", f"{folder}:{folder}"]
         for key, value in (environment or {}).items():
             words += ["-e", f"{key}={value}"]
-        if name is not None:
-            words += ["--name", name]
         if entrypoint is not None:
             words += ["--entrypoint", entrypoint]
         return [*words, image, *arguments]
+
+    def remove(self) -> list[str]:
+        """Take the container of this run away, whatever it does."""
+        return [self.tool, "rm", "-f", BOX]
 
 
 DOCKER = Engine("docker", ("docker", "buildx", "build", "--load"), ("docker",), "docker", True)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.arm64.engine import DOCKER, Engine, podman
+from deploy.arm64.log import Failed, Log
 
-PACKAGES = ("qemu-user-static", "debootstrap", "buildah", "podman", "conmon", "runc")
-COMMANDS = ("qemu-aarch64-static", "debootstrap", "buildah", "podman", "conmon", "runc")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+"""Whoever signs Debian's archive."""
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _FORMAT = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
+_EMULATOR = "qemu-user-static"
+_TOOLS = {
+    "debootstrap": "debootstrap", "gpgv": "gpgv", "buildah": "buildah", "podman": "podman",
+    "conmon": "conmon", "runc": "runc",
+}
+"""Commands, and Debian's packages of them."""
+_HEADER = bytes.fromhex("7f454c46020101000000000000000000" "0200b700")
+"""How a program for ARM64 begins (elf(5)): little-endian, ET_EXEC, EM_AARCH64."""
+_UPDATE_LIMIT = 120.0
+_INSTALL_LIMIT = 400.0
 
 
 class Unable(Exception):
@@ -31,13 +42,13 @@ def engine() -> Engine:
         raise Unable("containers are run on Linux alone")
     if docker_works():
         if not (is_native() or is_registered()):
-            raise Unable("docker is here, but not the emulator: apt install qemu-user-static")
+            raise Unable("docker is here, but no emulator with flag F: apt install " + _EMULATOR)
         return DOCKER
     if os.geteuid() != 0:
         raise Unable("without docker, buildah and podman are used, and need root")
-    missing = [command for command in COMMANDS if shutil.which(command) is None]
-    if missing:
-        raise Unable(f"not installed: {' '.join(missing)} (python3 dev.py arm64 tools)")
+    absent = list(missing())
+    if absent:
+        raise Unable(f"not installed: {' '.join(absent)} (python3 dev.py arm64 tools)")
     if not (is_native() or is_registered()):
         raise Unable("the emulator is not registered (python3 dev.py arm64 tools)")
     return podman()
@@ -47,15 +58,53 @@ def docker_works() -> bool:
     """Whether a docker engine answers, and can build for other platforms."""
     if shutil.which("docker") is None:
         return False
-    return all(_ends_well(["docker", *words]) for words in (["info"], ["buildx", "version"]))
+    with Log(Path(os.devnull), limit=30.0) as log:
+        try:
+            return not any(log.status(["docker", *words]) for words in (["info"],
+                                                                        ["buildx", "version"]))
+        except Failed:
+            return False
 
 
-def is_registered() -> bool:
-    """Whether the kernel hands ARM64 programs to the emulator."""
-    return any(BINFMT.glob("qemu-aarch64*"))
+def missing() -> Iterator[str]:
+    """Debian's packages that podman's way needs and that are not here."""
+    for command, package in _TOOLS.items():
+        if shutil.which(command) is None:
+            yield package
+    if not KEYRING.exists():
+        yield "debian-archive-keyring"
+    if not is_native() and shutil.which("qemu-aarch64-static") is None:
+        yield _EMULATOR
 
 
-def install() -> None:
+def is_registered(folder: Path = BINFMT) -> bool:
+    """Whether the kernel hands ARM64 programs to an emulator that containers can use too.
+
+    That is flag F: the emulator was opened when it was registered, so none is needed inside.
+    """
+    try:
+        if (folder / "status").read_text("ascii").strip() != "enabled":
+            return False
+        names = set(os.listdir(folder)) - {"register", "status"}
+        return any(_takes_arm64((folder / name).read_text("ascii")) for name in names)
+    except OSError:
+        return False
+
+
+def _takes_arm64(entry: str) -> bool:
+    """By the kernel's own comparison (Documentation/admin-guide/binfmt-misc.rst)."""
+    said = {word: value for word, _, value in (line.partition(" ") for line in entry.splitlines())}
+    if "enabled" not in said or "F" not in said.get("flags:", "") or "magic" not in said:
+        return False
+    magic, at = bytes.fromhex(said["magic"]), int(said.get("offset", "0"))
+    mask = bytes.fromhex(said.get("mask", "ff" * len(magic)))
+    begins = _HEADER[at:at + len(magic)]
+    return len(begins) == len(magic) and all(
+        (ours ^ theirs) & bits == 0 for ours, theirs, bits in zip(begins, magic, mask, strict=False)
+    )
+
+
+def install(log: Log) -> None:
     """Install what is missing, and register the emulator, as far as that is allowed here.
 
     Raises Unable.
@@ -64,40 +113,33 @@ def install() -> None:
         return
     if os.geteuid() != 0:
         raise Unable("installing tools needs root")
-    if any(shutil.which(command) is None for command in COMMANDS):
-        _install_packages()
+    packages = list(missing())
+    if packages:
+        _install(log, packages)
     if not (is_native() or is_registered()):
-        _register()
+        _register(log)
 
 
-def _install_packages() -> None:
+def _install(log: Log, packages: list[str]) -> None:
     if shutil.which("apt-get") is None:
-        raise Unable(f"not Debian: install {' '.join(PACKAGES)}")
-    quiet = ["apt-get", "-qq", "-y", "--no-install-recommends"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", *PACKAGES]):
-        done = subprocess.run([*quiet, *words], env=environment, capture_output=True, check=False)
-        if done.returncode:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise Unable(f"apt-get {words[0]} failed: {' '.join(last)}")
+        raise Unable(f"not Debian: install {' '.join(packages)}")
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y",
+             "--no-install-recommends"]
+    steps = ((["update"], _UPDATE_LIMIT), (["install", *packages], _INSTALL_LIMIT))
+    for words, limit in steps:
+        if log.status([*quiet, *words], within=limit):
+            raise Unable(f"apt-get {words[0]} failed: see {log.file}")
 
 
-def _register() -> None:
-    """Flag F in the format: the emulator is opened now, so that a container needs none inside."""
+def _register(log: Log) -> None:
+    if not (BINFMT / "register").exists():
+        log.status(["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)])
+    if is_registered():
+        return
     try:
-        if not (BINFMT / "register").exists():
-            subprocess.run(
-                ["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)],
-                check=True, capture_output=True,
-            )
-        if not is_registered():
-            (BINFMT / "register").write_bytes(_FORMAT.read_bytes())
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Unable(f"cannot register the emulator: {error}") from None
-
-
-def _ends_well(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+        (BINFMT / "register").write_bytes(_FORMAT.read_bytes())
+    except OSError as error:
+        # "File exists" is an entry of that name that lacks flag F, or is disabled.
+        raise Unable(f"cannot register the emulator: {error.strerror}") from None
+    if not is_registered():
+        raise Unable("the emulator is registered, but binfmt_misc is disabled")

@@ -17,6 +17,16 @@ find "$packages" \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.
 mkdir -p "$1"/flight
 cp -R occulta onboard "$1"/flight/
 find "$1"/flight -name '*.c' -delete
+# The command under its own name, for whoever runs it beside the daemon: healthy, selftest, keygen.
+cat > "$1"/bin/occulta-onboard <<'END'
+#!/opt/occulta/bin/python
+import sys
+
+from onboard.__main__ import main
+
+sys.exit(main())
+END
+chmod 755 "$1"/bin/occulta-onboard
 # The root is read-only there, so byte code is made here; sources stay for tracebacks.
 find "$1" -name __pycache__ -exec rm -rf {} +
 "$1"/bin/python -m compileall -q "$1"/lib "$1"/flight

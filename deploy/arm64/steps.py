@@ -7,40 +7,48 @@ import tomllib
 
 from deploy.arm64 import base as base_image
 from deploy.arm64 import machine, mission
-from deploy.arm64.engine import IMAGE, TEST_IMAGE, Engine
+from deploy.arm64.engine import BASE, IMAGE, TEST_IMAGE, Engine
 from deploy.arm64.log import ROOT, Failed, Log
 
 KERNELS = ("compiled", "plain")
 CAP_MIB = 160
 MOST_MB = 268.0
 """Size of the image, all layers, millions of bytes."""
+PACKAGES = "packages.txt"
+"""Name of the list of everything in the image, beside the logs."""
+_LIST = """
+dpkg-query -W -f '${Package} ${Version}\\n'
+python3 -c '
+from importlib.metadata import distributions
+for name, version in sorted((found.name, found.version) for found in distributions()):
+    print(name, version, "(Python)")'
+"""
 
 
 def tools(log: Log) -> str:
     """Install what is missing and register the emulator, as far as the machine allows it."""
-    machine.install()
+    machine.install(log)
     return f"ready, {machine.engine().name}"
 
 
 def base(log: Log) -> str:
     """The image to begin with."""
     engine = machine.engine()
-    if engine.has_base:
-        return f"{engine.base}, from its registry"
-    if base_image.exists(log):
-        return f"{engine.base}, there already"
-    base_image.make(log)
-    return f"{engine.base}, made"
+    if base_image.exists(log, engine):
+        return f"{BASE}, there already"
+    return f"{BASE}, {_make_base(log, engine)}"
 
 
 def image(log: Log) -> str:
     """The flight image; refuses one that is too large."""
+    return _build(log, machine.engine(), is_fresh=False)
+
+
+def refresh(log: Log) -> str:
+    """The base and the flight image anew, with the packages of today."""
     engine = machine.engine()
-    log.must(engine.build("flight", IMAGE, _labels(log)))
-    size = _size_mb(log, engine)
-    if size > MOST_MB:
-        raise Failed(f"the image has {size:.0f} MB, more than {MOST_MB:.0f}")
-    return f"{IMAGE}, {size:.0f} MB"
+    how = _make_base(log, engine)
+    return f"{BASE}, {how}; {_build(log, engine, is_fresh=True)}"
 
 
 def answers(log: Log) -> str:
@@ -51,7 +59,7 @@ def answers(log: Log) -> str:
             IMAGE, ["selftest", "--json"], memory_mib=CAP_MIB,
             environment={"OCCULTA_KERNEL": kernel},
         )
-        found = json.loads(log.output(command))
+        found = json.loads(_contained(log, engine, command))
         wrong = [name for name, is_right in found["cases"].items() if not is_right]
         if wrong or set(found["kernels"].values()) != {kernel}:
             raise Failed(f"{kernel} kernel: wrong {wrong}, {found['kernels']}")
@@ -62,9 +70,8 @@ def test(log: Log) -> str:
     """The tests marked `arm64`, inside."""
     engine = machine.engine()
     log.must(engine.build("test", TEST_IMAGE, _labels(log)))
-    log.must(engine.run(TEST_IMAGE, []))
-    last = log.file.read_text("utf-8", "replace").splitlines()
-    return next(line for line in reversed(last) if " passed" in line)
+    said = _contained(log, engine, engine.run(TEST_IMAGE, [])).splitlines()
+    return next(line for line in reversed(said) if " passed" in line)
 
 
 def demo(log: Log) -> str:
@@ -74,12 +81,43 @@ def demo(log: Log) -> str:
     return mission.fly(log, engine, CAP_MIB)
 
 
+def _make_base(log: Log, engine: Engine) -> str:
+    how = base_image.make(log, engine)
+    try:
+        status = log.status(engine.run(BASE, ["/bin/true"], memory_mib=CAP_MIB))
+    finally:
+        log.tidy(engine.remove())
+    if status:
+        raise machine.Unable(f"containers do not run here (status {status}): see {log.file}")
+    return how
+
+
+def _build(log: Log, engine: Engine, *, is_fresh: bool) -> str:
+    labels = _labels(log)
+    log.must(engine.build("flight", IMAGE, labels, is_fresh=is_fresh))
+    size = _size_mb(log, engine)
+    if size > MOST_MB:
+        raise Failed(f"the image has {size:.0f} MB, more than {MOST_MB:.0f}")
+    found = _contained(log, engine, engine.run(IMAGE, ["-c", _LIST], entrypoint="sh"))
+    head = f"# {IMAGE}, version {labels['VERSION']}, revision {labels['REVISION']}"
+    log.file.with_name(PACKAGES).write_text(f"{head}\n{found}\n", "utf-8")
+    return f"{IMAGE}, {size:.0f} MB, {len(found.splitlines())} packages"
+
+
+def _contained(log: Log, engine: Engine, command: list[str]) -> str:
+    """What a container prints; it is gone afterwards, whatever happens."""
+    try:
+        return log.output(command)
+    finally:
+        log.tidy(engine.remove())
+
+
 def _labels(log: Log) -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     version = str(project["project"]["version"])
     try:
         revision = log.output(["git", "describe", "--always", "--dirty", "--abbrev=40"])
-    except (Failed, OSError):
+    except Failed:
         revision = "unknown"
     return {"VERSION": version, "REVISION": revision}
 
@@ -87,5 +125,3 @@ def _labels(log: Log) -> dict[str, str]:
 def _size_mb(log: Log, engine: Engine) -> float:
     words = [engine.tool, "image", "inspect", "--format", "{{.Size}}", IMAGE]
     return int(log.output(words)) / 1e6
-
-

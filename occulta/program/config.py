@@ -6,7 +6,7 @@ tags, merge keys and a key given twice are refused, and nothing is taken from th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from occulta.errors import OccultaError, Reason
 from occulta.program.typed import Fault, Faults, Reader, key_place
 
 T = TypeVar("T", bound=Struct)
+R = TypeVar("R")
 MAX_SIZE = 1 << 20
 """Bytes of a configuration file."""
 MAX_FAULTS = 100
@@ -30,10 +31,23 @@ def load(path: str | Path, kind: type[T]) -> T:
     Raises OccultaError(CONFIG_INVALID), whose detail is a line about the file and then one line
     for each fault.
     """
+    return _read(path, lambda content: parse(content, kind, Path(path).parent))
+
+
+def load_option(path: str | Path, name: str, kind: Any) -> Any:
+    """One option of a file, of type `kind`, by itself; None where it is not given.
+
+    Nothing else is looked at, which takes less than a program's whole structure does. Raises
+    OccultaError as of `load`.
+    """
+    return _read(path, lambda content: _parse_option(content, name, kind, Path(path).parent))
+
+
+def _read(path: str | Path, use: Callable[[bytes], R]) -> R:
     try:
         with open(path, "rb") as stream:
             content = stream.read(MAX_SIZE + 1)
-        return parse(content, kind, Path(path).parent)
+        return use(content)
     except OSError as error:
         raise _invalid(path, [Fault("", f"it cannot be read: {error.strerror}")]) from None
     except Faults as error:
@@ -42,14 +56,23 @@ def load(path: str | Path, kind: type[T]) -> T:
 
 def parse(content: bytes, kind: type[T], folder: Path) -> T:
     """The structure in a file's content, its paths below `folder`; raises Faults."""
-    if len(content) > MAX_SIZE:
-        raise Faults([Fault("", f"it is longer than {MAX_SIZE} bytes")])
     document, found = load_yaml(content)
     reader = Reader(folder, found)
     structure: T = reader.read(kind, document, "")
     if reader.faults:
         raise Faults(reader.faults)
     return structure
+
+
+def _parse_option(content: bytes, name: str, kind: Any, folder: Path) -> Any:
+    document, found = load_yaml(content)
+    if not isinstance(document, dict):
+        raise Faults([*found, Fault("", "expected a mapping")])
+    reader = Reader(folder, found)
+    value = reader.read(kind | None, document.get(name), name)
+    if reader.faults:
+        raise Faults(reader.faults)
+    return value
 
 
 def _invalid(path: str | Path, found: Sequence[Fault]) -> OccultaError:
@@ -102,6 +125,8 @@ def load_yaml(content: bytes) -> tuple[object, list[Fault]]:
 
     Raises Faults for what is not plain YAML. Places begin with `line N`.
     """
+    if len(content) > MAX_SIZE:
+        raise Faults([Fault("", f"it is longer than {MAX_SIZE} bytes")])
     try:
         loader = _Loader(content.decode())
         return loader.get_single_data(), loader.faults
