@@ -149,7 +149,7 @@ def iterate(
     size: cython.Py_ssize_t = len(out)
     at: cython.Py_ssize_t = 0
     scale: cython.double = cython.cast(cython.double, 1 << k)
-    weyl: cython.double = 0.0
+    weyl: cython.double = x
     digits: cython.longlong
     while at < size:
         if which == SINE_SINE:

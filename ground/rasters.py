@@ -1,0 +1,187 @@
+"""`occulta-ground recover share-a.png share-b.png [parameters.occ]`: the `paper` profile."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from occulta.codec import crypto
+from occulta.errors import OccultaError, Reason
+from occulta.program import cli, files, keyfiles, rasters
+from occulta.schemes.sealed import OpeningStream
+from occulta.schemes.shares import paper, paper_parameters
+from occulta.schemes.shares.paper_locate import Damage
+from occulta.schemes.shares.paper_parameters import Parameters, digest_of
+from occulta.schemes.shares.paper_recover import Recovered
+from occulta.schemes.shares.paper_recover import recover as restore
+from occulta.schemes.shares.raster import Box, blocks_of
+
+PARAMETERS = "parameters.occ"
+REPORT = "report.json"
+MAX_SEALED = 2 * paper_parameters.MAX_SIZE
+_COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
+"""Outlines in tamper.png, by whether share A, share B was altered."""
+
+
+def is_share_image(name: str) -> bool:
+    """Whether a file is a raster, and so a share of the `paper` profile; raises OccultaError."""
+    with files.open_input(name) as stream:
+        return rasters.kind_of(files.read_some(stream, rasters.MAGIC_SIZE, name)) is not None
+
+
+def recover(options: argparse.Namespace) -> int:
+    """The command.
+
+    `options`: shares (two images, share A first, and the parameters, which are otherwise looked
+    for beside share A), key, satellite (paths), output (a folder), json.
+    """
+    key = keyfiles.read_key(options.key, crypto.PrivateKey)
+    known = [keyfiles.read_key(path, crypto.VerifyingKey) for path in options.satellite]
+    folder = Path(options.output)
+    if str(folder) == files.STANDARD:
+        raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
+    for kind in (rasters.PGM, rasters.PNG):
+        files.refuse_existing(folder / f"carrier.{kind}")
+    images, sealed = _sort(options.shares)
+    files.make_folder(folder)
+    said: dict[str, Any] = {
+        "scheme": "shares", "profile": "paper", "intact": False, "authentic": False,
+    }
+    contents: dict[str, bytes] = {}
+    error: OccultaError | None = None
+    try:
+        contents = _recover(images, sealed, key, known, said)
+    except OccultaError as refusal:
+        error = refusal
+    error = _conclude(said, error)
+    text = json.dumps(said) if options.json else str(said["verdict"])
+    contents[REPORT] = (json.dumps(said, indent=2) + "\n").encode()
+    _publish(folder, contents, None if error else text)
+    if error is not None:
+        raise error
+    return 0
+
+
+def _sort(names: list[str]) -> tuple[list[str], str]:
+    """The share images in their order, and the parameters."""
+    if files.STANDARD in names:
+        raise OccultaError(Reason.USAGE, "shares are told apart by their content: name files")
+    images = [name for name in names if is_share_image(name)]
+    others = [name for name in names if name not in images]
+    if len(images) != 2 or len(others) > 1:
+        reason = Reason.TOO_FEW_SHARES if len(images) < 2 and len(others) < 2 else Reason.USAGE
+        raise OccultaError(
+            reason, f"{len(images)} share images and {len(others)} other files: "
+            "give two share images and their parameters",
+        )
+    if others:
+        return images, others[0]
+    beside = Path(images[0]).parent / PARAMETERS
+    if not beside.is_file():
+        raise OccultaError(Reason.PARAMETERS_MISSING, f"no parameters given, and no {beside}")
+    return images, str(beside)
+
+
+def _recover(
+    images: list[str], sealed: str, key: crypto.PrivateKey, known: list[crypto.VerifyingKey],
+    said: dict[str, Any],
+) -> dict[str, bytes]:
+    """The files to write; fills the report."""
+    with files.open_input(sealed) as stream:
+        data = files.read_some(stream, MAX_SEALED, sealed)
+    parameters, opened = paper_parameters.open_sealed(data, key)
+    said |= _facts(parameters, opened)
+    _check_signature(opened, known, said)
+    shares = paper.Shares(*(rasters.read(name)[0] for name in images))
+    found = restore(shares, parameters)
+    kind = rasters.written_kind(parameters.kind)
+    if found.damage is None:
+        said |= {"intact": True, "carrier": f"carrier.{kind}"}
+        said["carrier_sha256"] = digest_of(found.raster).hex()
+        return {f"carrier.{kind}": rasters.encode(found.raster, kind)}
+    said["authentic"] = False
+    said["damage"] = _damage_said(found.damage, len(blocks_of(parameters.regions)))
+    return _damaged(found, found.damage, kind)
+
+
+def _facts(parameters: Parameters, opened: OpeningStream) -> dict[str, Any]:
+    conclusion = opened.conclusion
+    return {
+        "set_id": parameters.set_id.hex(), "width": parameters.width,
+        "height": parameters.height, "regions": [list(region) for region in parameters.regions],
+        "signed": conclusion is not None and bool(conclusion.signature),
+    }
+
+
+def _check_signature(
+    opened: OpeningStream, known: list[crypto.VerifyingKey], said: dict[str, Any]
+) -> None:
+    """With known satellites the signature of one of them must be there and verify."""
+    if not known:
+        return
+    said["authentic"] = any(opened.is_authentic(key) for key in known)
+    if not said["authentic"]:
+        what = "is not that of a satellite given" if said["signed"] else "is missing"
+        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
+
+
+def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
+    boxes: list[Box] = [*damage.blocks, *([damage.outside_box] if damage.outside_box else [])]
+    outlined, drawn = rasters.encode_outlined(found.raster, boxes, _COLOURS[damage.altered])
+    return {
+        f"carrier.partial.{kind}": rasters.encode(found.verified(), kind),
+        f"tamper.{drawn}": outlined,
+    }
+
+
+def _damage_said(damage: Damage, total: int) -> dict[str, Any]:
+    return {
+        "altered_shares": [name for name, is_altered in zip("ab", damage.altered, strict=True)
+                           if is_altered],
+        "blocks": [list(block) for block in damage.blocks], "blocks_in_regions": total,
+        "restored": damage.restored, "outside_regions": damage.outside,
+        "outside_box": list(damage.outside_box) if damage.outside_box else None,
+    }
+
+
+def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError | None:
+    """Enter verdict and error; the error that the command ends with."""
+    if error is None and "damage" in said:
+        error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said["damage"]))
+    if error is not None:
+        said["intact"] = said["authentic"] = False
+        said["error"] = {
+            "number": int(error.reason), "detail": error.detail, "hint": error.hint,
+        }
+        said["verdict"] = f"not verified: {error.detail}"
+        return error
+    trust = "unsigned"
+    if said["signed"]:
+        trust = "authentic" if said["authentic"] else "signature not checked"
+    said["verdict"] = f"intact, {trust}: {said['width']} x {said['height']} pixels, paper"
+    return None
+
+
+def _sentence(damage: dict[str, Any]) -> str:
+    names = damage["altered_shares"]
+    who = f"share {names[0]} was" if len(names) == 1 else "both shares were"
+    where = f"{len(damage['blocks'])} of {damage['blocks_in_regions']} blocks of the regions"
+    if damage["outside_regions"]:
+        where += " and pixels outside the regions"
+    state = ", the image itself is right" if damage["restored"] else ""
+    return f"{who} altered: {where}{state}"
+
+
+def _publish(folder: Path, contents: dict[str, bytes], text: str | None) -> None:
+    """Everything or nothing; of an earlier run only the carrier is never replaced."""
+    with ExitStack() as stack:
+        outputs = []
+        for name, content in contents.items():
+            is_final = name.startswith("carrier.") and "partial" not in name
+            output = stack.enter_context(files.output(folder / name, replace=not is_final))
+            output.write(content)
+            outputs.append(output)
+        files.publish_together(outputs, lambda: cli.say(text) if text else None)

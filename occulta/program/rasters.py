@@ -1,0 +1,122 @@
+"""Raster files: PGM by ourselves, PNG and TIFF through Pillow, which is never loaded in flight.
+
+Pillow is an extra (`raster`) and is imported where a PNG or TIFF file is read or written.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable
+from types import ModuleType
+
+from occulta.errors import OccultaError, Reason
+from occulta.program import files, pgm
+from occulta.schemes.shares.raster import MAX_PIXELS, Box, Raster, check_size
+
+PGM, PNG, TIFF = "pgm", "png", "tiff"
+MAX_FILE = 2 * MAX_PIXELS
+"""Bytes of a raster file."""
+_MAGICS = {
+    pgm.MAGIC: PGM, b"\x89PNG\r\n\x1a\n": PNG, b"II*\0": TIFF, b"MM\0*": TIFF,
+}
+MAGIC_SIZE = 8
+_OPPOSITE = bytes(value ^ 0x80 for value in range(256))
+
+
+def kind_of(head: bytes) -> str | None:
+    """`pgm`, `png` or `tiff` by a file's first MAGIC_SIZE bytes, None for anything else."""
+    return next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), None)
+
+
+def read(name: str) -> tuple[Raster, str]:
+    """The raster in a file, and the kind of the file.
+
+    Raises OccultaError: INPUT_UNREADABLE, BAD_RASTER, LIMIT_DIMENSIONS, PILLOW_MISSING.
+    """
+    with files.open_input(name) as stream:
+        data = files.read_some(stream, MAX_FILE + 1, name)
+    kind = kind_of(data)
+    if kind is None or len(data) > MAX_FILE:
+        what = "too long a file" if kind else "neither a PGM (P5) nor a PNG nor a TIFF file"
+        raise OccultaError(Reason.BAD_RASTER, f"{name}: {what}")
+    try:
+        return pgm.decode(data) if kind == PGM else _decode(data, kind), kind
+    except OccultaError as error:
+        raise OccultaError(error.reason, f"{name}: {error.detail}", error.hint) from None
+
+
+def written_kind(kind: str) -> str:
+    """The kind that is written for an input of `kind`: PGM stays PGM, the others become PNG."""
+    return PGM if kind == PGM else PNG
+
+
+def encode(raster: Raster, kind: str) -> bytes:
+    """The file of a raster, PGM or PNG; raises OccultaError(PILLOW_MISSING)."""
+    if kind == PGM:
+        return pgm.encode(raster)
+    size = raster.width, raster.height
+    return _saved(_pillow("Image").frombytes("L", size, raster.pixels))
+
+
+def encode_outlined(raster: Raster, boxes: Iterable[Box], colour: str) -> tuple[bytes, str]:
+    """The raster with rectangles outlined in a colour as PNG, without Pillow in contrast as PGM.
+
+    Also the kind of the file.
+    """
+    try:
+        image = _pillow("Image").frombytes("L", (raster.width, raster.height), raster.pixels)
+    except OccultaError:
+        edges = [edge for box in boxes for edge in _edges(box)]
+        return pgm.encode(raster.mapped(edges, _OPPOSITE)), PGM
+    picture = image.convert("RGB")
+    pen = _pillow("ImageDraw").Draw(picture)
+    for x, y, width, height in boxes:
+        pen.rectangle((x, y, x + width - 1, y + height - 1), outline=colour)
+    return _saved(picture), PNG
+
+
+def _edges(box: Box) -> list[Box]:
+    """The four sides of a rectangle, each pixel once."""
+    x, y, width, height = box
+    sides = [Box(x, y, width, 1)]
+    if height > 1:
+        sides.append(Box(x, y + height - 1, width, 1))
+    if height > 2:
+        sides += [Box(at, y + 1, 1, height - 2) for at in sorted({x, x + width - 1})]
+    return sides
+
+
+def _decode(data: bytes, kind: str) -> Raster:
+    image = _pillow("Image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # among them: too many pixels
+            with image.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
+                width, height = picture.size
+                check_size(width, height)
+                if picture.mode != "L" or getattr(picture, "n_frames", 1) != 1:
+                    raise OccultaError(
+                        Reason.BAD_RASTER, f"not one 8-bit grayscale image (mode {picture.mode})"
+                    )
+                return Raster(width, height, picture.tobytes())
+    except (OccultaError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's parsers raise whatever broken files lead to
+        raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}") from None
+
+
+def _saved(picture: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG")  # type: ignore[attr-defined]
+    return out.getvalue()
+
+
+def _pillow(part: str) -> ModuleType:
+    try:
+        from PIL import Image, ImageDraw
+    except ImportError:
+        raise OccultaError(
+            Reason.PILLOW_MISSING, "PNG and TIFF files need Pillow, which is not installed"
+        ) from None
+    return Image if part == "Image" else ImageDraw

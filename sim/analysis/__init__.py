@@ -1,0 +1,1 @@
+"""Measures of images and shares, and the tables of the papers."""
