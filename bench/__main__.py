@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import features
 
-from bench import capacity, daemon, docs, growth, link, memory, paper, report, speed
+from bench import capacity, daemon, docs, growth, link, memory, paper, report, shares, speed
 from bench.data import DEFAULT_DATA
 from bench.report import Result
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "paper": paper.run,
     "link": link.run,
     "daemon": daemon.run,
+    "shares": shares.run,
 }
 OUTPUT = Path("bench-output")
 MACHINE_FAILURE = 6

@@ -93,6 +93,29 @@ of a process over that time, so that 1.00 is one core in full use; all three pro
 included, share the cores of the machine. Resident memory is what the daemon says of itself.
 """
 
+SHARES_TEXT = """\
+# Verifiable shares
+
+Profile `jpeg` of docs/shares.md on the collection of JPEG files, on mosaics of real pictures and \
+under random tampering; profile `paper` on medical images. One recipient, unsigned.
+
+A tamper alters one share: of two (the sealed key or the key stream, and the ciphertext), or one \
+of a 2-of-3 set, of which the others make good what it lost. "To cells": the cells reported are \
+exactly those that differ. "To lost step": so are they up to the place where entropy decoding \
+stopped; behind it the segment may be reported whole. "To the segment": the segment is missing, \
+its head or its hashes were altered, or it holds no rows of cells. What really differs is told by \
+a decoder of its own that knows neither keys nor hashes. "Undamaged lost" counts segments that \
+the tamper left whole, wherever they then stood, and that were not restored.
+
+The tests of NIST SP 800-22 run on the body of share B, whose bytes a holder can look at. "At \
+least" is the proportion that 4.2.1 asks for over all pictures; the columns of single pictures \
+may lie below it by chance.
+
+Times are CPU time in memory; jpegtran works from file to file, right before and after each of \
+our runs. "Cells alone" is the part of splitting that reads the scan and hashes its coefficients; \
+the bound is for the whole of splitting. The programs' memory includes the interpreter.
+"""
+
 
 def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
     """Write the pages with a fresh result and all others they need; return their paths."""
@@ -102,6 +125,7 @@ def write(results: dict[str, Result], fresh: Collection[str]) -> list[Path]:
         "speed.md": (("speed", "memory"), _speed),
         "link.md": (("link",), _link),
         "daemon.md": (("daemon",), _daemon),
+        "shares.md": (("shares",), _shares),
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
     written = []
@@ -141,6 +165,11 @@ def _link(result: Result) -> str:
 def _daemon(result: Result) -> str:
     tables = [*result.tables, result.figure_table()]
     return _page([DAEMON_TEXT, *map(_section, tables), _list(result.notes)], result)
+
+
+def _shares(result: Result) -> str:
+    tables = [*result.tables, result.figure_table()]
+    return _page([SHARES_TEXT, *map(_section, tables), _list(result.notes)], result)
 
 
 def _section(table: Table) -> str:

@@ -275,9 +275,9 @@ class Archive:
 
     # --- recovery
 
-    def next_to_recover(self) -> Product | None:
-        """The oldest product whose recovery has not begun."""
-        return rows.next_archived(self._database)
+    def next_to_recover(self, scheme: str | None = None) -> Product | None:
+        """The oldest product whose recovery has not begun, of a scheme if one is named."""
+        return rows.next_archived(self._database, scheme)
 
     def begin_recovery(self, product_id: bytes) -> Job:
         """What the worker is to do; raises ValueError for an unknown product."""

@@ -83,7 +83,8 @@ def build(config: GroundConfig, initialise: bool, stack: ExitStack) -> Node:
             satellite.name, channel, satellite.apids.of_packets(), patience=_patience(satellite)
         )
     node = Node(
-        archive=archive, worker=_open_worker(config, archive, stack), entity=entity, store=store,
+        archive=archive, worker=_open_worker(config, archive, stack),
+        has_keys=bool(config.keys), entity=entity, store=store,
         links=links, console=_open_console(config, stack), commands=telecommand,
         changed_trust=trust_file.changed,
     )
@@ -134,11 +135,9 @@ def _trust(config: GroundConfig) -> Trust:
         raise OccultaError(Reason.CONFIG_INVALID, f"known_satellites: {error}") from None
 
 
-def _open_worker(config: GroundConfig, archive: Archive, stack: ExitStack) -> Worker | None:
+def _open_worker(config: GroundConfig, archive: Archive, stack: ExitStack) -> Worker:
     keys = [keyfiles.read_key(str(path), crypto.PrivateKey) for path in config.keys]
     archive.set_recipients([key.public.fingerprint for key in keys])
-    if not keys:
-        return None
     worker = Worker(config.archive_dir, config.keys, timeout=_RECOVERY_TIMEOUT)
     stack.callback(worker.close)
     return worker

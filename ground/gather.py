@@ -9,29 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import ExitStack
-from pathlib import Path
 
 from ground import sharefiles
+from ground.product import CARRIER, REPORT
+from ground.recovery import check_signature, given
 from ground.sharereport import Report
-from occulta.codec import crypto
+from ground.tamper import PARTIAL, TAMPER, write_pictures
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, files, keyfiles
+from occulta.program import cli, files
 from occulta.schemes.shares.damage import Damage
 from occulta.schemes.shares.gather import Gatherer
-
-CARRIER = "carrier.jpg"
-PARTIAL = "carrier.partial.jpg"
-TAMPER = "tamper.png"
-REPORT = "report.json"
 
 
 def run(options: argparse.Namespace) -> int:
     """The command."""
-    key = keyfiles.read_key(options.key, crypto.PrivateKey)
-    known = [keyfiles.read_key(path, crypto.VerifyingKey) for path in options.satellite]
-    folder: Path = options.output
-    if str(folder) == files.STANDARD:
-        raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
+    key, known, folder = given(options)
     for name in (CARRIER, PARTIAL, TAMPER):
         files.refuse_existing(folder / name)
     with ExitStack() as stack:
@@ -48,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             if not gatherer.is_intact:
                 outputs = _pictures(gatherer, carrier, report, stack)
                 raise _refusal(gatherer, report)
-            _check_signature(gatherer, known, report)
+            report.authentic = check_signature(known, gatherer.is_authentic, report.signed)
         except OccultaError as error:
             report.error = error
             kept = [file for file in outputs if file is not carrier]
@@ -69,18 +61,6 @@ def _restore(gatherer: Gatherer, carrier: files.OutputFile, size: int) -> None:
         progress.close()
 
 
-def _check_signature(
-    gatherer: Gatherer, known: list[crypto.VerifyingKey], report: Report
-) -> None:
-    """With known satellites the signature of one of them must be there and verify."""
-    if not known:
-        return
-    report.authentic = any(gatherer.is_authentic(key) for key in known)
-    if not report.authentic:
-        what = "is not that of a satellite given" if report.signed else "is missing"
-        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
-
-
 def _filled(written: files.OutputFile, report: Report) -> files.OutputFile:
     written.write((json.dumps(report.as_dict(), indent=2) + "\n").encode())
     return written
@@ -93,13 +73,11 @@ def _pictures(
     gatherer: Gatherer, carrier: files.OutputFile, report: Report, stack: ExitStack
 ) -> list[files.OutputFile]:
     """What is left of the frame, and where it is damaged, as far as these can be drawn."""
-    from ground import tamper  # Pillow is loaded only where there is damage
-
     damage, grid = gatherer.damage, gatherer.grid
     outputs: list[files.OutputFile] = []
     if grid is not None:
         folder = carrier.path.parent
-        made = tamper.write_pictures(
+        made = write_pictures(
             folder, gatherer.head, gatherer.rows(), damage, grid.columns, stack
         )
         outputs = made.outputs

@@ -12,7 +12,7 @@ from ground.archive import Archive
 from ground.linkstore import LinkStore
 from ground.metrics import Family, MetricsServer, from_counts, of_archive, of_worker
 from ground.outcome import Outcome
-from ground.product import State
+from ground.product import SHARES, State
 from ground.trust import Trust
 from ground.uplink import Uplink
 from ground.worker import Worker
@@ -51,17 +51,19 @@ class Node:
     """Everything wired up; `run` until SIGTERM or SIGINT. See assembly.py for how it is built."""
 
     def __init__(
-        self, *, archive: Archive, worker: Worker | None, entity: Entity, store: LinkStore,
-        links: dict[Server, Uplink], console: Server | None,
+        self, *, archive: Archive, worker: Worker, has_keys: bool, entity: Entity,
+        store: LinkStore, links: dict[Server, Uplink], console: Server | None,
         commands: Callable[[CommandRequest], pus.Command],
         changed_trust: Callable[[], Trust | None],
     ) -> None:
-        """Without a `worker` nothing is recovered: a plain receiving station.
+        """Without keys nothing is recovered, and of shares it is said what they are: a plain
+        receiving station.
 
         `changed_trust` says whose signatures count, if that has changed since it was asked last.
         """
         self._archive = archive
         self._worker = worker
+        self._has_keys = has_keys
         self._entity = entity
         self._store = store
         self._links = links
@@ -91,8 +93,7 @@ class Node:
         self._loop.catch_signals()
         for endpoint in self._endpoints():
             self._loop.watch(endpoint)
-        if self._worker is not None:
-            self._loop.watch_descriptor(self._worker.fileno())
+        self._loop.watch_descriptor(self._worker.fileno())
         if self.metrics is not None:
             self._loop.watch_descriptor(self.metrics.fileno())
         log.info("running, entity %d", self._entity.entity)
@@ -112,8 +113,7 @@ class Node:
     def _next_time(self) -> float:
         times = [self._next_scan, self._entity.next_timer()]
         times += [uplink.next_timer() for uplink in self._links.values()]
-        if self._worker is not None:
-            times.append(self._worker.next_timer())
+        times.append(self._worker.next_timer())
         if self._entity.transactions():
             times.append(self._next_save)
         if self.metrics is not None:
@@ -227,8 +227,6 @@ class Node:
     # Recovery.
 
     def _recover(self, now: float) -> None:
-        if self._worker is None:
-            return
         self._outcomes.extend(self._worker.poll(now))
         while self._outcomes:
             ended = self._archive.end_recovery(self._outcomes[0])
@@ -238,7 +236,7 @@ class Node:
                 self._next_recovery = now + SCAN_INTERVAL
         if self._worker.is_busy or now < self._next_recovery:
             return
-        product = self._archive.next_to_recover()
+        product = self._archive.next_to_recover(None if self._has_keys else SHARES)
         if product is not None:
             self._worker.submit(self._archive.begin_recovery(product.id), now)
 
@@ -312,8 +310,7 @@ class Node:
     def families(self) -> Iterator[Family]:
         """The same for Prometheus."""
         yield from of_archive(self._archive)
-        if self._worker is not None:
-            yield from of_worker(self._worker)
+        yield from of_worker(self._worker)
         yield from_counts("node_total", "What the node did.", "what", self._counters)
         packets = Family("packets_total", "Link packets, by satellite and direction.")
         drops = Family("drops_total", "Packets dropped, by satellite and reason.")

@@ -35,6 +35,14 @@ class ItemEntry(msgspec.Struct, frozen=True):
     state: str
 
 
+class ShareEntry(msgspec.Struct, frozen=True):
+    """Which share of a frame it is, from 1, and how many restore the frame."""
+
+    number: int
+    holders: int
+    threshold: int
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """How a recovery ended. The report holds more."""
 
@@ -45,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
     verdict: str
     error: Failure | None = None
     items: tuple[ItemEntry, ...] = ()
+    share: ShareEntry | None = None
 
     @property
     def lacks_key(self) -> bool:
@@ -96,7 +105,9 @@ def verdict(report: Mapping[str, Any]) -> str:
     """One line."""
     if report.get("error"):
         return f"not verified: {report['error']['detail']}"
-    words = ["intact"]
+    share = report.get("share")
+    words = [f"share {share['number']} of {share['holders']}, needs {share['threshold']}"
+             if share else "intact"]
     if report["authentic"]:
         words.append("authentic")
     elif report["revoked"]:

@@ -14,8 +14,11 @@ CARRIER, PRIVATE, REPORT = "carrier.jpg", "private.bin", "report.json"
 PRODUCTS, ITEMS = "products", "items"
 """Folders of the archive."""
 ARCHIVE_DATABASE, ITEMS_DATABASE = "archive.db", "items.db"
-REVERSIBLE, SEALED, PLAIN = "reversible", "sealed", "plain"
-_RECEIVED = {REVERSIBLE: "received.jpg", SEALED: "received.sealed", PLAIN: "received.jpg"}
+REVERSIBLE, SEALED, PLAIN, SHARES = "reversible", "sealed", "plain", "shares"
+_RECEIVED = {
+    REVERSIBLE: "received.jpg", SEALED: "received.sealed", PLAIN: "received.jpg",
+    SHARES: "received.occ",
+}
 
 
 class State(StrEnum):
@@ -26,8 +29,10 @@ class State(StrEnum):
     RECOVERED = "recovered"
     FAILED = "failed"
     NO_KEY = "no_key"
+    SHARE = "share"
+    """What came is as it was sent; the frame takes the shares of other holders too."""
 
-SETTLED = (State.RECOVERED, State.FAILED, State.NO_KEY)
+SETTLED = (State.RECOVERED, State.FAILED, State.NO_KEY, State.SHARE)
 """States in which a recovery ends."""
 
 

@@ -8,9 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ground.product import REPORT
+from ground.recovery import check_signature, given
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, files, keyfiles, rasters
+from occulta.program import cli, files, rasters
 from occulta.schemes.sealed import OpeningStream
 from occulta.schemes.shares import paper, paper_parameters
 from occulta.schemes.shares.paper_locate import Damage
@@ -19,8 +21,6 @@ from occulta.schemes.shares.paper_recover import Recovered
 from occulta.schemes.shares.paper_recover import recover as restore
 from occulta.schemes.shares.raster import Box, blocks_of
 
-PARAMETERS = "parameters.occ"
-REPORT = "report.json"
 MAX_SEALED = 2 * paper_parameters.MAX_SIZE
 _COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
 """Outlines in tamper.png, by whether share A, share B was altered."""
@@ -38,11 +38,7 @@ def recover(options: argparse.Namespace) -> int:
     `options`: shares (two images, share A first, and the parameters, which are otherwise looked
     for beside share A), key, satellite (paths), output (a folder), json.
     """
-    key = keyfiles.read_key(options.key, crypto.PrivateKey)
-    known = [keyfiles.read_key(path, crypto.VerifyingKey) for path in options.satellite]
-    folder = Path(options.output)
-    if str(folder) == files.STANDARD:
-        raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
+    key, known, folder = given(options)
     for kind in (rasters.PGM, rasters.PNG):
         files.refuse_existing(folder / f"carrier.{kind}")
     images, sealed = _sort(options.shares)
@@ -79,7 +75,7 @@ def _sort(names: list[str]) -> tuple[list[str], str]:
         )
     if others:
         return images, others[0]
-    beside = Path(images[0]).parent / PARAMETERS
+    beside = Path(images[0]).parent / rasters.PARAMETERS
     if not beside.is_file():
         raise OccultaError(Reason.PARAMETERS_MISSING, f"no parameters given, and no {beside}")
     return images, str(beside)
@@ -94,7 +90,7 @@ def _recover(
         data = files.read_some(stream, MAX_SEALED, sealed)
     parameters, opened = paper_parameters.open_sealed(data, key)
     said |= _facts(parameters, opened)
-    _check_signature(opened, known, said)
+    said["authentic"] = check_signature(known, opened.is_authentic, said["signed"])
     shares = paper.Shares(*(rasters.read(name)[0] for name in images))
     found = restore(shares, parameters)
     kind = rasters.written_kind(parameters.kind)
@@ -114,18 +110,6 @@ def _facts(parameters: Parameters, opened: OpeningStream) -> dict[str, Any]:
         "height": parameters.height, "regions": [list(region) for region in parameters.regions],
         "signed": conclusion is not None and bool(conclusion.signature),
     }
-
-
-def _check_signature(
-    opened: OpeningStream, known: list[crypto.VerifyingKey], said: dict[str, Any]
-) -> None:
-    """With known satellites the signature of one of them must be there and verify."""
-    if not known:
-        return
-    said["authentic"] = any(opened.is_authentic(key) for key in known)
-    if not said["authentic"]:
-        what = "is not that of a satellite given" if said["signed"] else "is missing"
-        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
 
 
 def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
@@ -153,9 +137,7 @@ def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError 
         error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said["damage"]))
     if error is not None:
         said["intact"] = said["authentic"] = False
-        said["error"] = {
-            "number": int(error.reason), "detail": error.detail, "hint": error.hint,
-        }
+        said["error"] = error.as_dict()
         said["verdict"] = f"not verified: {error.detail}"
         return error
     trust = "unsigned"

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ground.product import CARRIER, PRIVATE, REPORT
+from ground.recovery import check_signature, given
 from ground.report import Report, verdict
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, files, keyfiles
+from occulta.program import cli, files
 from occulta.schemes.reversible import open_marker, open_restorer, profile_name
 from occulta.schemes.reversible.hidden import ReplaySource, declared
 from occulta.schemes.reversible.recover import Patcher, Recovered
 from occulta.schemes.reversible.sniff import ProfileSniffer
-
-CARRIER = "carrier.jpg"
-PRIVATE = "private.bin"
-REPORT = "report.json"
 
 
 @dataclass
@@ -42,11 +40,7 @@ class Work:
 
 def run(options: argparse.Namespace) -> int:
     """The command."""
-    key = keyfiles.read_key(options.key, crypto.PrivateKey)
-    known = [keyfiles.read_key(path, crypto.VerifyingKey) for path in options.satellite]
-    folder: Path = options.output
-    if str(folder) == files.STANDARD:
-        raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
+    key, known, folder = given(options)
     for name in (CARRIER, PRIVATE):
         files.refuse_existing(folder / name)
     with ExitStack() as stack:
@@ -149,14 +143,10 @@ def _digest(carrier: files.OutputFile) -> tuple[int, bytes]:
 def _check_signature(
     found: Recovered, known: list[crypto.VerifyingKey], report: Report
 ) -> None:
-    """With known satellites the signature of one of them must be there and verify."""
-    if not known:
-        return
-    unsealer = found.opened.unsealer
-    report.authentic = any(unsealer.is_authentic(found.conclusion, key) for key in known)
-    if not report.authentic:
-        what = "is not that of a satellite given" if found.conclusion.signature else "is missing"
-        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
+    unsealer, conclusion = found.opened.unsealer, found.conclusion
+    report.authentic = check_signature(
+        known, lambda key: unsealer.is_authentic(conclusion, key), bool(conclusion.signature)
+    )
 
 
 def _mark_again(work: Work, profile: int, found: Recovered) -> bytes:

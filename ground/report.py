@@ -40,10 +40,7 @@ class Report:
         said: dict[str, object] = {"scheme": "reversible"}
         said |= {name: value for name, value in vars(self).items() if name != "error"}
         if self.error is not None:
-            said["error"] = {
-                "number": int(self.error.reason), "detail": self.error.detail,
-                "hint": self.error.hint,
-            }
+            said["error"] = self.error.as_dict()
         said["verdict"] = verdict(self)
         return said
 

@@ -1,5 +1,7 @@
 """One archived product through its recovery: carrier.jpg, private.bin and report.json, or why not.
 
+A share is not recovered here: it is checked, and its report says how many of them it takes.
+
 All that a recovery puts out is published together; report.json comes last and says which files
 count. A failure of this side (exit status 2 or 6) changes nothing.
 """
@@ -24,6 +26,7 @@ from ground.product import (
     REPORT,
     REVERSIBLE,
     SEALED,
+    SHARES,
     Job,
     State,
     product_folder,
@@ -33,6 +36,7 @@ from ground.report import Report
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.program import files, keyfiles
+from occulta.schemes.shares.header import FIXED_SIZE, parse_clear
 
 Outputs = list[files.OutputFile]
 _OWN_FAULTS = (ExitCode.USAGE, ExitCode.MACHINE)
@@ -112,8 +116,8 @@ def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
 def _restore(task: Task) -> Outcome:
     outputs: Outputs = []
     try:
-        outputs = _scheme(task.pair.manifest.scheme)(task)
         task.said |= {"state": State.RECOVERED.value, "error": None}
+        outputs = _scheme(task.pair.manifest.scheme)(task)
         task.said["verdict"] = verdict(task.said)
     except OccultaError as error:
         if error.reason.exit_code in _OWN_FAULTS:
@@ -169,14 +173,35 @@ def _outcome(said: dict[str, Any]) -> Outcome:
 
 def _recover_plain(task: Task) -> Outputs:
     """Nothing was done to the frame: what was received is the carrier, as its manifest says."""
-    try:
-        check_digest(Path(task.open_received().name), task.pair.data.sha256)
-    except Rejected as error:
-        raise OccultaError(Reason.DIGEST_MISMATCH, error.detail) from None
+    _check_received(task)
     task.said |= {
         "intact": True, "authentic": task.signer is not None, "signed": True,
         "carrier": received_name(PLAIN), "carrier_bytes": task.pair.data.size,
         "carrier_sha256": task.pair.data.sha256.hex(),
+    }
+    return []
+
+
+def _check_received(task: Task) -> BinaryIO:
+    """What came is what the manifest vouches for; raises OccultaError."""
+    received = task.open_received()
+    try:
+        check_digest(Path(received.name), task.pair.data.sha256)
+    except Rejected as error:
+        raise OccultaError(Reason.DIGEST_MISMATCH, error.detail) from None
+    return received
+
+
+def _describe_share(task: Task) -> Outputs:
+    """One holder's share, which no key opens by itself; what it is one of stands in the clear."""
+    received = _check_received(task)
+    clear = parse_clear(files.read_some(received, FIXED_SIZE, received.name))
+    task.said |= {
+        "state": State.SHARE.value, "authentic": task.signer is not None, "signed": True,
+        "share": {
+            "set": clear.set_id.hex(), "number": clear.index + 1, "holders": clear.holders,
+            "threshold": clear.threshold, "form": clear.form.name.lower(),
+        },
     }
     return []
 
@@ -221,6 +246,7 @@ def _recover_reversible(task: Task) -> Outputs:
 
 _SCHEMES: dict[str, Scheme] = {
     REVERSIBLE: _recover_reversible, SEALED: _recover_sealed, PLAIN: _recover_plain,
+    SHARES: _describe_share,
 }
 
 

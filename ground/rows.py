@@ -23,18 +23,20 @@ CREATE TABLE products (
     size INTEGER NOT NULL, sha256 BLOB NOT NULL,
     signer BLOB NOT NULL, satellite TEXT, revoked INTEGER NOT NULL,
     state TEXT NOT NULL
-        CHECK (state IN ('archived', 'recovering', 'recovered', 'failed', 'no_key')),
+        CHECK (state IN ('archived', 'recovering', 'recovered', 'failed', 'no_key', 'share')),
     verdict TEXT, error INTEGER, detail TEXT, hint TEXT,
     reported INTEGER NOT NULL DEFAULT 0,
     has_items INTEGER NOT NULL DEFAULT 0, lacks_key INTEGER NOT NULL DEFAULT 0,
     changed INTEGER NOT NULL UNIQUE
 ) STRICT;
 CREATE INDEX product_state ON products (state, seq, size);
+CREATE INDEX product_waiting ON products (scheme, seq) WHERE state = 'archived';
 CREATE INDEX product_signer ON products (signer, satellite);
 CREATE INDEX product_misreported ON products (seq)
-    WHERE state = 'recovered' AND reported <> (satellite IS NOT NULL AND NOT revoked) + 2 * revoked;
+    WHERE state IN ('recovered', 'share')
+    AND reported <> (satellite IS NOT NULL AND NOT revoked) + 2 * revoked;
 CREATE TABLE recipients (fingerprint BLOB PRIMARY KEY) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 _COLUMNS = (
     "id, frame_id, scheme, profile, captured_at, created_at, received_at, size, sha256, signer,"
@@ -100,10 +102,12 @@ def last_change(database: Database) -> int:
     return int(database.value("SELECT coalesce(max(changed), 0) FROM products"))
 
 
-def next_archived(database: Database) -> Product | None:
-    """The oldest product whose recovery has not begun."""
+def next_archived(database: Database, scheme: str | None = None) -> Product | None:
+    """The oldest product whose recovery has not begun, of a scheme if one is named."""
+    which, values = ("", []) if scheme is None else (" AND scheme = ?", [scheme])
     row = database.row(
-        f"SELECT {_COLUMNS} FROM products WHERE state = 'archived' ORDER BY seq LIMIT 1"
+        f"SELECT {_COLUMNS} FROM products WHERE state = 'archived'{which} ORDER BY seq LIMIT 1",
+        *values,
     )
     return None if row is None else product_of(row)
 
@@ -223,7 +227,8 @@ def set_revoked(database: Database, signer: bytes, since: float) -> None:
 
 
 def misreported(database: Database) -> list[Product]:
-    """Recovered products whose report says something else of their signer than their row."""
+    """Products whose report speaks for their signer, and says something else than their row."""
     return [product_of(row) for row in database.rows(
-        f"SELECT {_COLUMNS} FROM products WHERE state = 'recovered' AND reported <> {_TOLD}"
+        f"SELECT {_COLUMNS} FROM products"
+        f" WHERE state IN ('recovered', 'share') AND reported <> {_TOLD}"
     )]

@@ -54,10 +54,7 @@ class Report:
             said["altered_shares"] = self.damage.altered_shares
             said["damage"] = _damage_said(self.damage, self.cells)
         if self.error is not None:
-            said["error"] = {
-                "number": int(self.error.reason), "detail": self.error.detail,
-                "hint": self.error.hint,
-            }
+            said["error"] = self.error.as_dict()
         said["verdict"] = self.verdict
         return said
 

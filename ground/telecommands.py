@@ -72,8 +72,8 @@ TELECOMMANDS: dict[str, Typed] = {
     ),
     "set-scheme": Typed(
         "rule=RULE scheme=SCHEME [profile=PROFILE]",
-        "frames of the rule (its name or number) get reversible, sealed or plain from now on; of"
-        " reversible the profile exact, unless paper is given",
+        "frames of the rule (its name or number) get reversible, sealed, plain or, where it has"
+        " holders, shares from now on; of reversible the profile exact, unless paper is given",
         _set_scheme,
     ),
     "set-priority": Typed(

@@ -57,7 +57,9 @@ class Worker:
         """`keys` are recipients' private key files, which the child reads; `timeout` in seconds."""
         if timeout <= 0:
             raise ValueError("timeout must be positive")
-        self.counters: Counter[str] = Counter({"recovered": 0, "failed": 0, "no_key": 0, "lost": 0})
+        self.counters: Counter[str] = Counter(
+            {"recovered": 0, "failed": 0, "no_key": 0, "share": 0, "lost": 0}
+        )
         """Outcomes, and children that died or hung."""
         self._command = [
             *command, "--parent", str(os.getpid()), "--archive", str(archive), *_key_options(keys)

@@ -200,5 +200,9 @@ class OccultaError(Exception):
         self.detail = detail
         self.hint = hint or _HINTS[reason]
 
+    def as_dict(self) -> dict[str, object]:
+        """For reports in JSON."""
+        return {"number": int(self.reason), "detail": self.detail, "hint": self.hint}
+
     def __str__(self) -> str:
         return f"error {self.reason.value}: {self.detail}"

@@ -6,7 +6,8 @@ import argparse
 import logging
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import UnionType
 
@@ -41,6 +42,8 @@ _SEQUENCE_WIDTH = 4
 """Octets of CFDP's sequence numbers."""
 _INTAKE_QUEUE = 4
 """Messages, each up to a MiB: it is credit that keeps a camera going, not this."""
+_SOCKET_UMASK = 0o117
+"""An ipc socket is for the daemon's user and group; its folder says who of them comes that far."""
 _MARGIN = 24
 """Packets from the ground that a crash may cost, so that a save is not needed for each.
 
@@ -73,9 +76,9 @@ def build(config: OnboardConfig, initialise: bool, stack: ExitStack) -> Daemon:
         max_products=config.spool.max_items, max_items=config.private.max_items,
         when_full=config.spool.when_full,
     ))
-    numbers = tuple(destination.entity for destination in config.destinations)
+    destinations = {each.name: each.entity for each in config.destinations}
     workshop = Workshop(
-        spool, keys, config.ordered_rules, numbers, share=config.private_share,
+        spool, keys, config.ordered_rules, destinations, share=config.private_share,
         when_unknown=config.private_when_size_unknown, random=os.urandom, wall=time.time,
     )
     camera = config.camera
@@ -158,16 +161,26 @@ def _open_socket(
         return []
     secret = None if intake.secret_key is None else read_curve_secret(intake.secret_key)
     try:
-        server = Server(
-            _context(stack), intake.bind, intake.allow_list(),
-            Settings(MAX_MESSAGE, _INTAKE_QUEUE), secret_key=secret,
-        )
+        with _umask(_SOCKET_UMASK):
+            server = Server(
+                _context(stack), intake.bind, intake.allow_list(),
+                Settings(MAX_MESSAGE, _INTAKE_QUEUE), secret_key=secret,
+            )
     except zmq.ZMQError as error:
         raise OccultaError(
             Reason.OUTPUT_UNWRITABLE, f"cannot listen at {intake.bind}: {error.strerror}"
         ) from None
     stack.callback(server.close)
     return [SocketIntake(server, machine, kind)]
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _open_folder(

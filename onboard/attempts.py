@@ -18,7 +18,7 @@ class Way(Enum):
     WITHOUT_PRIVATE = auto()
     """By its rule's scheme, which takes no private data along."""
     FALLBACK = auto()
-    """Sealed whole, where its rule has that fallback."""
+    """Protected without a look into it, where its rule has such a fallback."""
 
 
 class Attempt(NamedTuple):

@@ -20,7 +20,7 @@ _PROFILES = ("exact", "paper")
 class _Commanded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was commanded for a rule, and the digest of the rule as the configuration had it."""
 
-    scheme: Literal["reversible", "sealed", "plain"]
+    scheme: Literal["reversible", "sealed", "plain", "shares"]
     profile: Literal["exact", "paper"]
     configured: bytes
 

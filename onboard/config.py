@@ -25,9 +25,11 @@ from occulta.program.sections import (
     Seconds,
 )
 from occulta.program.typed import Fault, Section
+from occulta.schemes.shares import header as shares
 
 FOLDER = "folder"
 """The peer that a watched folder is, and the camera of its frames: no client has that name."""
+_FEWEST_HOLDERS = 2
 _Items = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
@@ -67,15 +69,18 @@ class Private(Intake, frozen=True, kw_only=True):
 class Rule(Section, frozen=True, kw_only=True):
     """What is done with a frame that has this camera, sensitivity and these labels."""
 
-    scheme: Literal["reversible", "sealed", "plain"]
-    """Private data hidden in the frame, the whole frame sealed, or nothing done to it."""
+    scheme: Literal["reversible", "sealed", "plain", "shares"]
+    """Private data hidden in the frame, the whole frame sealed, nothing done to it, or the frame
+    split among `holders`.
+    """
     camera: Annotated[str, Meta(
         pattern=r"\A[A-Za-z0-9._*?!\[\]-]{1,64}\Z",
         description="camera's name, or a pattern of *, ? and [...]",
     )] = "*"
     """Of its client in the allow-list; `folder` for files of the watched folder."""
     sensitive: bool | None = None
-    """What the camera says of the frame; None is either, but for a sensitive frame `sealed` alone.
+    """What the camera says of the frame; None is either, but for a sensitive frame `sealed` and
+    `shares` alone.
 
     So only a rule with True leaves the picture of a sensitive frame in view.
     """
@@ -85,15 +90,35 @@ class Rule(Section, frozen=True, kw_only=True):
     """Of the scheme `reversible`; the others have none."""
     fallback: Literal["sealed", "none"] = "sealed"
     """Of `reversible`: frames that it can never take are sealed whole, or refused for good."""
+    holders: Annotated[tuple[Name, ...], Meta(max_length=shares.MAX_HOLDERS)] = ()
+    """Of `shares`: destinations, by their names, each of which gets a share of its own."""
+    threshold: Annotated[int, Meta(ge=2, le=shares.MAX_HOLDERS)] | None = None
+    """Of `shares`: how many holders restore a frame. Of two both, whose first gets the key, sealed,
+    and whose second the ciphertext.
+    """
     priority: Annotated[int, Meta(ge=0, le=255)] = 128
     """0 is the most important and sent first."""
     name: Name | None = None
     """What telecommands call the rule; its number, from 1, does too."""
 
     def faults(self) -> Iterator[Fault]:
-        """A rule under which a sensitive frame would stay in clear."""
+        """A rule under which a sensitive frame would stay in clear, and holders that cannot be."""
         if self.scheme == "plain" and self.sensitive is not False:
             yield Fault("scheme", "plain is for frames with `sensitive: false` alone")
+        if self.scheme == "shares" or self.holders or self.threshold:
+            yield from self._faults_of_holders()
+
+    def _faults_of_holders(self) -> Iterator[Fault]:
+        count = len(self.holders)
+        if count < _FEWEST_HOLDERS:
+            yield Fault("holders", "shares need at least two destinations")
+        for index, name in enumerate(self.holders):
+            if name in self.holders[:index]:
+                yield Fault(f"holders[{index}]", "is named twice")
+        if self.threshold is None and count > _FEWEST_HOLDERS:
+            yield Fault("threshold", f"missing: how many of the {count} holders restore a frame")
+        if self.threshold is not None and _FEWEST_HOLDERS <= count < self.threshold:
+            yield Fault("threshold", f"is more than the {count} holders")
 
 
 LAST_RULES = (
@@ -210,6 +235,17 @@ class OnboardConfig(Section, frozen=True, kw_only=True):
             for name in ("entity", "name", "link_keys"):
                 if getattr(destination, name) in [getattr(other, name) for other in others]:
                     yield Fault(f"{place}.{name}", "is another destination's")
+        yield from self._faults_of_shares()
+
+    def _faults_of_shares(self) -> Iterator[Fault]:
+        destinations = [destination.name for destination in self.destinations]
+        for number, rule in enumerate(self.rules):
+            for index, holder in enumerate(rule.holders):
+                if holder not in destinations:
+                    yield Fault(f"rules[{number}].holders[{index}]", "is no destination's name")
+        most = shares.MAX_RECIPIENTS
+        if len(self.recipients) > most and any(rule.holders for rule in self.rules):
+            yield Fault("recipients", f"at most {most} where a rule has holders")
 
     @property
     def ordered_rules(self) -> tuple[Rule, ...]:

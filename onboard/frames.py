@@ -61,9 +61,9 @@ class Job:
     has_private: bool = False
     """Whether it takes private data along."""
     has_fallback: bool = False
-    """Whether it may be sealed whole if its scheme cannot take it."""
-    is_fallback: bool = False
-    """Whether that is what is done with it."""
+    """Whether it may be protected in another way if its scheme cannot take it."""
+    fallback: str | None = None
+    """What is done with it instead, as a notice says it."""
     attempt: Attempt = Attempt()
     position: int = 0
     credit: int = 0
@@ -119,7 +119,7 @@ class Frames:
         return bool(self._ending)
 
     def take_notices(self) -> list[str]:
-        """Frames that were sealed whole instead, since the last call: a line each."""
+        """Frames that went another way than ruled, since the last call: a line each."""
         notices = list(self._notices)
         self._notices.clear()
         return notices
@@ -253,9 +253,9 @@ class Frames:
         frame_id = job.frame.frame_id
         self._attempts.forget(camera, frame_id)
         self.counters["frames_protected"] += 1
-        if job.is_fallback:
+        if job.fallback is not None:
             self.counters["frames_fallback"] += 1
-            self._notices.append(f"{frame_id} was sealed whole: {job.attempt.why}")
+            self._notices.append(f"{frame_id} was {job.fallback}: {job.attempt.why}")
 
     def _refuse(self, camera: str, frame_id: str, error: OccultaError) -> FrameRefused:
         """With `retry` where the frame is not to blame, and where it goes another way then."""

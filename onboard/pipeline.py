@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,10 +12,17 @@ from occulta.schemes import sealed
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import SealedSource, declare
 from occulta.schemes.reversible.mark import Marker
+from occulta.schemes.shares.header import SET_ID_SIZE
+from occulta.schemes.shares.keys import create_set
+from occulta.schemes.shares.split import Splitter
 
-REVERSIBLE, SEALED, PLAIN = "reversible", "sealed", "plain"
-SCHEMES = (REVERSIBLE, SEALED, PLAIN)
+REVERSIBLE, SEALED, PLAIN, SHARES = "reversible", "sealed", "plain", "shares"
+SCHEMES = (REVERSIBLE, SEALED, PLAIN, SHARES)
 NO_PROFILE = "none"
+SHARES_PROFILE = "jpeg"
+_SPLIT = 1 << 16
+"""Bytes split at once: all shares of them are in memory together."""
+_TWO = 2
 _EFFORT = 1
 """Frames come once: plan with a quarter to spare where only their beginning is known."""
 
@@ -53,7 +60,7 @@ class Plain:
 def open_stream(
     scheme: str, profile: str, keys: Keys, product_id: bytes, payload: bytes = b""
 ) -> Stream:
-    """A stream of the scheme named; only `reversible` carries a payload.
+    """A stream of the scheme named but `shares`; only `reversible` carries a payload.
 
     `product_id` has 16 bytes; what is sealed is bound to the first eight. Raises ValueError for an
     unknown scheme or profile, and for a payload that the scheme cannot carry.
@@ -73,6 +80,45 @@ def open_stream(
     sealer = crypto.Sealer.create(context, keys.recipients, keys.signing, size)
     source = SealedSource(sealer, io.BytesIO(payload).read, len(payload), _EFFORT)
     return open_marker(PROFILES[profile], source)
+
+
+class ShareStream:
+    """A frame on its way into its shares: each has a sink of its own, and nothing is put out."""
+
+    def __init__(self, splitter: Splitter, sinks: Sequence[Callable[[bytes], object]]) -> None:
+        self._splitter = splitter
+        self._sinks = sinks
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take a chunk of the frame; raises OccultaError, of a sink too."""
+        for at in range(0, len(chunk), _SPLIT):
+            self._put(self._splitter.feed(chunk[at : at + _SPLIT]))
+        return b""
+
+    def finish(self) -> bytes:
+        """The frame has ended; raises OccultaError, of a sink too."""
+        self._put(self._splitter.finish())
+        return b""
+
+    def _put(self, pieces: list[bytes]) -> None:
+        for sink, piece in zip(self._sinks, pieces, strict=True):
+            sink(piece)
+
+
+def open_shares(
+    keys: Keys, random: Callable[[int], bytes], sinks: Sequence[Callable[[bytes], object]],
+    threshold: int | None, *, is_jpeg: bool = True,
+) -> ShareStream:
+    """A stream into one share for each sink, 2 to 16 of them, `threshold` of which restore.
+
+    Two holders get the two-of-two form: the sealed key for the first, the ciphertext for the other.
+    More get k of n; `threshold` is from 2 up to their number. What is no JPEG, or a damaged one,
+    goes as segments of bytes, with `is_jpeg` false. Raises ValueError.
+    """
+    count = len(sinks)
+    holders = None if count == _TWO else (threshold or count, count)
+    made = create_set(random(SET_ID_SIZE), keys.recipients, random, holders=holders)
+    return ShareStream(Splitter(made, keys.signing, cells=is_jpeg), sinks)
 
 
 def finish_in_pieces(stream: Stream) -> Iterator[bytes]:

@@ -53,10 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace, stack: ExitStack) -> Job:
-    recipients = [keyfiles.read_key(path, crypto.PublicKey) for path in options.to]
-    if len(recipients) > crypto.MAX_RECIPIENTS:
-        raise OccultaError(Reason.USAGE, f"at most {crypto.MAX_RECIPIENTS} recipients")
-    signing = keyfiles.read_key(options.sign, crypto.SigningKey) if options.sign else None
+    recipients, signing = keyfiles.read_sealing_keys(
+        options.to, options.sign, crypto.MAX_RECIPIENTS
+    )
     image = stack.enter_context(files.open_input(options.image))
     private, size = _open_private(options.private, stack)
     out = _open_output(options.output, stack)

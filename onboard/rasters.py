@@ -17,8 +17,7 @@ from occulta.program import cli, files, keyfiles, rasters
 from occulta.schemes.shares import paper, paper_parameters
 from occulta.schemes.shares.paper_parameters import Parameters
 from occulta.schemes.shares.raster import Box
-
-PARAMETERS = "parameters.occ"
+from onboard.regions import parse_regions
 
 
 def protect(options: argparse.Namespace) -> int:
@@ -29,11 +28,10 @@ def protect(options: argparse.Namespace) -> int:
     folder = Path(options.output)
     if str(folder) == files.STANDARD:
         raise OccultaError(Reason.USAGE, "the shares are several files: name a folder")
-    recipients = [keyfiles.read_key(path, crypto.PublicKey) for path in options.to]
-    if len(recipients) > crypto.MAX_RECIPIENTS:
-        raise OccultaError(Reason.USAGE, f"at most {crypto.MAX_RECIPIENTS} recipients")
-    signing = keyfiles.read_key(options.sign, crypto.SigningKey) if options.sign else None
-    regions = [parse_region(text) for text in options.roi or ()]
+    recipients, signing = keyfiles.read_sealing_keys(
+        options.to, options.sign, crypto.MAX_RECIPIENTS
+    )
+    regions = [Box(*region) for region in parse_regions(options.roi or [])]
     raster, kind = rasters.read(options.image)
     shares, parameters = paper.protect(raster, regions, kind, os.urandom)
     sealer = crypto.Sealer.create(
@@ -43,19 +41,9 @@ def protect(options: argparse.Namespace) -> int:
     contents = {
         f"share-{name}.{written}": rasters.encode(share, written)
         for name, share in zip("ab", shares, strict=True)
-    } | {PARAMETERS: paper_parameters.seal(parameters, sealer)}
+    } | {rasters.PARAMETERS: paper_parameters.seal(parameters, sealer)}
     _publish(folder, contents, _said(options, parameters, list(contents), signing is not None))
     return 0
-
-
-def parse_region(text: str) -> Box:
-    """A rectangle from `x,y,w,h`; raises OccultaError(BAD_REGION)."""
-    words = text.split(",")
-    if len(words) != 4 or not all(word.isascii() and word.isdigit() for word in words):
-        raise OccultaError(Reason.BAD_REGION, f"{text!r} is not x,y,w,h in whole pixels")
-    if max(map(len, words)) > 9:
-        raise OccultaError(Reason.BAD_REGION, f"{text!r} is beyond any image")
-    return Box(*map(int, words))
 
 
 def _publish(folder: Path, contents: dict[str, bytes], said: str) -> None:

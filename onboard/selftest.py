@@ -33,11 +33,17 @@ from occulta.program import cli
 from occulta.schemes import sealed
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import SealedSource
+from onboard import known_shares
 
 VECTORS = Path(__file__).with_name("vectors.json")
 Vectors = Mapping[str, Any]
 """What is in `vectors.json`: `pictures` and other inputs, bytes in base64, and `answers`."""
-KERNELS = ("occulta.codec.jpeg.entropy_kernel", "occulta.link.cfdp.crc_kernel")
+KERNELS = (
+    "occulta.codec.jpeg.entropy_kernel",
+    "occulta.codec.jpeg.cell_kernel",
+    "occulta.codec.chaos_kernel",
+    "occulta.link.cfdp.crc_kernel",
+)
 PATTERN = bytes(value * value % 251 for value in range(4099))
 """Of no round length, so that every loop has a remainder."""
 FILE_KEY = bytes(range(16))
@@ -173,6 +179,10 @@ CASES: Mapping[str, Callable[[Vectors], bytes]] = {
     "link security": _link_security,
     "telemetry": _telemetry,
     "manifest": _manifest,
+    "cells": known_shares.cells,
+    "shares": known_shares.shares,
+    "shared key": known_shares.shared_key,
+    "diffusion": known_shares.diffusion,
 }
 """Every case but the marked pictures, of which `vectors.json` says how many there are."""
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files, keyfiles
 from occulta.schemes.shares.header import MAX_HOLDERS, MAX_RECIPIENTS, SET_ID_SIZE
 from occulta.schemes.shares.keys import ShareSet, create_set
-from occulta.schemes.shares.regions import Rectangle, Regions
+from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.split import Splitter
+from onboard.regions import parse_regions
 
 PROFILES = ("jpeg", "paper")
 
@@ -40,14 +40,11 @@ def run(options: argparse.Namespace) -> int:
 
         return rasters.protect(options)
     folder = Path(options.output)
-    recipients = [keyfiles.read_key(path, crypto.PublicKey) for path in options.to]
-    if len(recipients) > MAX_RECIPIENTS:
-        raise OccultaError(Reason.USAGE, f"at most {MAX_RECIPIENTS} recipients")
-    signing = keyfiles.read_key(options.sign, crypto.SigningKey) if options.sign else None
+    recipients, signing = keyfiles.read_sealing_keys(options.to, options.sign, MAX_RECIPIENTS)
     made = create_set(
         os.urandom(SET_ID_SIZE), recipients, os.urandom,
         holders=parse_holders(options.holders) if options.holders else None,
-        key_stream=options.key_stream, regions=parse_regions(options.roi),
+        key_stream=options.key_stream, regions=_regions(options.roi),
     )
     paths = [folder / f"{share.clear.name.replace(' ', '-')}.occ" for share in made.shares]
     for path in paths:
@@ -87,17 +84,9 @@ def parse_holders(text: str) -> tuple[int, int]:
     raise OccultaError(Reason.USAGE, f"--holders {text}: K/N with 2 <= K <= N <= {MAX_HOLDERS}")
 
 
-def parse_regions(texts: list[str]) -> Regions:
-    """Regions from texts `x,y,w,h`; raises OccultaError(BAD_REGION)."""
-    rectangles: list[Rectangle] = []
-    for text in texts:
-        words = text.split(",")
-        if len(words) != 4 or not all(word.isascii() and word.isdigit() for word in words):
-            raise OccultaError(Reason.BAD_REGION, f"{text!r} is not x,y,w,h in whole pixels")
-        x, y, width, height = (int(word[:9]) for word in words)
-        rectangles.append((x, y, width, height))
+def _regions(texts: list[str]) -> Regions:
     try:
-        return Regions(tuple(rectangles))
+        return Regions(tuple(parse_regions(texts)))
     except ValueError as error:
         raise OccultaError(Reason.BAD_REGION, str(error)) from None
 

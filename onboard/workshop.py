@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -26,8 +26,18 @@ from onboard.attempts import Way
 from onboard.config import Rule
 from onboard.frames import Job
 from onboard.items import ItemJob
-from onboard.pipeline import NO_PROFILE, REVERSIBLE, SEALED, Keys, counts, open_stream
-from onboard.spool import DATA, ItemFile, Part, Piece, Product, ProductFile, Spool
+from onboard.pipeline import (
+    NO_PROFILE,
+    REVERSIBLE,
+    SEALED,
+    SHARES,
+    SHARES_PROFILE,
+    Keys,
+    counts,
+    open_shares,
+    open_stream,
+)
+from onboard.spool import DATA, ItemFile, Part, Piece, Product, ProductFile, ShareFiles, Spool
 
 log = logging.getLogger("occulta.onboard")
 _MAX_PAYLOADS = 1 << 23
@@ -35,6 +45,8 @@ _MAX_PAYLOADS = 1 << 23
 left, 4 MiB at most, so that none keeps the others without."""
 _PAPER_SHARE = 1 / 128
 """Of a frame's size: the profile carries a bit for each block, and more would never fit."""
+_SEED = 1 << 10
+"""Bytes of a share that is a sealed key, about."""
 
 
 class _FrameContext(NamedTuple):
@@ -43,19 +55,24 @@ class _FrameContext(NamedTuple):
     carried: list[Part]
 
 
+class _ShareContext(NamedTuple):
+    rule: Rule
+    ids: list[bytes]
+    files: ShareFiles
+
+
 class Workshop:
     """What `Frames` and `Items` need of the daemon."""
 
     def __init__(
-        self, spool: Spool, keys: Keys, rules: Sequence[Rule], destinations: tuple[int, ...], *,
+        self, spool: Spool, keys: Keys, rules: Sequence[Rule], destinations: Mapping[str, int], *,
         share: float, when_unknown: int, random: Callable[[int], bytes],
         wall: Callable[[], float],
     ) -> None:
-        """`share` of a frame's size may be private data, `when_unknown` bytes without a size.
+        """`destinations` are entity ids by name: each gets every product, but of shares its own.
 
-        `wall` gives seconds since 1970.
-
-        `keys.signing` must be there: manifests are signed.
+        `share` of a frame's size may be private data, `when_unknown` bytes without a size. `wall`
+        gives seconds since 1970. `keys.signing` must be there: manifests are signed.
         """
         if keys.signing is None:
             raise ValueError("products are signed: give a signing key")
@@ -64,7 +81,7 @@ class Workshop:
         self._signing = keys.signing
         self._spool = spool
         self._keys = keys
-        self._destinations = destinations
+        self._destinations = dict(destinations)
         self._share = share
         self._when_unknown = when_unknown
         self._random = random
@@ -74,12 +91,14 @@ class Workshop:
     # Frames.
 
     def known_frame(self, camera: str, frame_id: str) -> bytes | None:
-        """The product that this camera's frame became, if it did."""
+        """The product that this camera's frame became, if it did, the first of its shares."""
         return self._spool.products.known_frame(camera, frame_id)
 
     def begin(self, frame: FrameBegin, way: Way) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
         rule = next(rule for rule in self.rules if matches(rule, frame))
+        if rule.scheme == SHARES:
+            return self._begin_shares(frame, rule, way)
         has_fallback = rule.scheme == REVERSIBLE and rule.fallback == SEALED
         is_fallback = has_fallback and way is Way.FALLBACK
         if is_fallback:
@@ -101,7 +120,29 @@ class Workshop:
         return Job(
             frame, product_id, stream, file.write, file.discard, context,
             has_private=bool(pieces), has_fallback=has_fallback and not is_fallback,
-            is_fallback=is_fallback,
+            fallback="sealed whole" if is_fallback else None,
+        )
+
+    def _begin_shares(self, frame: FrameBegin, rule: Rule, way: Way) -> Job:
+        """As `begin`: a file for each holder, and no private data.
+
+        What is no JPEG goes among the holders as bytes, never sealed to all of them instead: then
+        whoever has a recipient's key would need one holder alone.
+        """
+        is_jpeg = way is not Way.FALLBACK
+        ids = [self._random(16) for _ in rule.holders]
+        files = self._spool.products.begin_shares(ids, _declared(frame, len(ids)), rule.priority)
+        try:
+            sinks = [file.write for file in files.files]
+            stream = open_shares(
+                self._keys, self._random, sinks, rule.threshold, is_jpeg=is_jpeg
+            )
+        except BaseException:
+            files.discard()
+            raise
+        return Job(
+            frame, ids[0], stream, _put_already, files.discard, _ShareContext(rule, ids, files),
+            has_fallback=is_jpeg, fallback=None if is_jpeg else "split as bytes",
         )
 
     def _pieces(self, file: ProductFile, frame: FrameBegin, rule: Rule) -> list[Piece]:
@@ -111,20 +152,18 @@ class Workshop:
         return self._spool.items.next_pieces(file, min(room, most), OVERHEAD)
 
     def commit(self, job: Job) -> None:
-        """Make the finished product durable; raises OccultaError."""
+        """Make the finished product, or all shares, durable; raises OccultaError."""
+        if isinstance(job.context, _ShareContext):
+            self._commit_shares(job, job.context)
+            return
         rule, file, carried = job.context
         profile = rule.profile if rule.scheme == REVERSIBLE else NO_PROFILE
-        now = self._wall()
-        manifest = ProductManifest(
-            job.product_id, job.frame.frame_id, job.frame.captured_at, now, rule.scheme, profile,
-            (ManifestFile(DATA, file.size, file.sha256),),
-        )
         product = Product(
-            job.product_id, job.frame.frame_id, job.frame.camera, job.frame.captured_at, now,
-            rule.scheme, profile, rule.priority, self._destinations,
+            job.product_id, job.frame.frame_id, job.frame.camera, job.frame.captured_at,
+            self._wall(), rule.scheme, profile, rule.priority, tuple(self._destinations.values()),
             file.size, file.sha256,
         )
-        signed = sign_manifest(manifest, self._signing)
+        signed = self._manifest(product)
         job.product_id = self._spool.products.commit(file, product, signed, carried)
         log.info(
             "frame %s of %s stored: product %s, %s, %d bytes", job.frame.frame_id,
@@ -133,6 +172,36 @@ class Workshop:
         blocks, hidden = counts(job.stream)
         self.counters["blocks"] += blocks
         self.counters["hidden_bytes"] += hidden
+
+    def _commit_shares(self, job: Job, context: _ShareContext) -> None:
+        products = list(self._shares(job.frame, context, self._wall()))
+        signed = [self._manifest(product) for product in products]
+        job.product_id = self._spool.products.commit_shares(context.files, products, signed)
+        log.info(
+            "frame %s of %s stored: products %s, %s, %d bytes", job.frame.frame_id,
+            job.frame.camera, ", ".join(product_id.hex() for product_id in context.ids), SHARES,
+            sum(product.size for product in products),
+        )
+
+    def _shares(
+        self, frame: FrameBegin, context: _ShareContext, now: float
+    ) -> Iterator[Product]:
+        """Each for its own holder alone."""
+        rule, ids, shares = context
+        for product_id, file, holder in zip(ids, shares.files, rule.holders, strict=True):
+            yield Product(
+                product_id, frame.frame_id, frame.camera, frame.captured_at, now, SHARES,
+                SHARES_PROFILE, rule.priority, (self._destinations[holder],), file.size,
+                file.sha256,
+            )
+
+    def _manifest(self, product: Product) -> bytes:
+        """Signed."""
+        manifest = ProductManifest(
+            product.id, product.frame_id, product.captured_at, product.created_at, product.scheme,
+            product.profile, (ManifestFile(DATA, product.size, product.sha256),),
+        )
+        return sign_manifest(manifest, self._signing)
 
     # Items.
 
@@ -168,6 +237,16 @@ class Workshop:
         log.info("item %s of %s stored: %d bytes", file.key, file.peer, job.item.size)
 
 
+def _declared(frame: FrameBegin, count: int) -> list[int]:
+    """About how long each share will be; of two the first is a sealed key."""
+    size = frame.size or 0
+    return [min(_SEED, size), size] if count == 2 else [size] * count
+
+
+def _put_already(piece: bytes) -> None:
+    """Shares go into their files by themselves."""
+
+
 def matches(rule: Rule, frame: FrameBegin) -> bool:
     """Whether a rule is for a frame.
 
@@ -176,7 +255,7 @@ def matches(rule: Rule, frame: FrameBegin) -> bool:
     """
     if rule.sensitive is not None and rule.sensitive is not frame.sensitive:
         return False
-    if frame.sensitive and rule.sensitive is None and rule.scheme != SEALED:
+    if frame.sensitive and rule.sensitive is None and rule.scheme not in (SEALED, SHARES):
         return False
     labels_match = all(frame.labels.get(name) == value for name, value in rule.labels.items())
     return labels_match and fnmatchcase(frame.camera, rule.camera)

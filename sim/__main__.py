@@ -1,4 +1,4 @@
-"""occulta-sim: the camera, the link and the demonstration."""
+"""occulta-sim: the camera, the link, the demonstration and the analysis."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from sim.link.relay import relay
 
 USAGE, REFUSED, MACHINE = 2, 3, 6
 """Exit statuses, as in the other programs; a failed step of the demo passes on its own."""
+MAX_KEYS = 1000
+"""Of an analysis."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     link.add_argument("--config", type=Path, required=True, metavar="FILE")
     link.set_defaults(run=_link)
     _add_run(commands.add_parser("run", help="run a whole mission and check what arrives"))
+    _add_analyse(commands.add_parser("analyse", help="measure what shares of a picture tell"))
     return parser
 
 
@@ -70,6 +73,29 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--archive", type=Path, metavar="DIR", help="keep the ground's archive")
     command.add_argument("-o", dest="report", type=Path, default=Path("demo-out"), metavar="DIR")
     command.set_defaults(run=_run)
+
+
+def _add_analyse(command: argparse.ArgumentParser) -> None:
+    subjects = command.add_subparsers(required=True, metavar="WHAT")
+    shares = subjects.add_parser("shares", help="both profiles of shares, beside papers/003")
+    shares.add_argument("image", metavar="IMAGE", help="8-bit grayscale PGM, PNG, TIFF; or a JPEG")
+    place = Path("analysis-out")
+    shares.add_argument("-o", dest="folder", type=Path, default=place, metavar="DIR")
+    shares.add_argument("--json", action="store_true", help="print the values instead of a table")
+    shares.add_argument("--keys", type=_keys, default=20, metavar="N", help="default: 20")
+    shares.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
+    shares.add_argument(
+        "--roi", metavar="X,Y,W,H", action="append", default=[],
+        help="a region of interest, in pixels; may be given several times (default: the whole)",
+    )
+    shares.set_defaults(run=_analyse)
+
+
+def _keys(text: str) -> int:
+    keys = int(text)
+    if not 1 <= keys <= MAX_KEYS:
+        raise argparse.ArgumentTypeError(f"1 to {MAX_KEYS} keys")
+    return keys
 
 
 def _seed(text: str) -> int:
@@ -132,6 +158,15 @@ def _run(arguments: argparse.Namespace) -> int:
         hint = "the lines above say what; the report's logs hold what each program said"
         return _fail("not everything arrived as it was sent", hint, status)
     return status
+
+
+def _analyse(arguments: argparse.Namespace) -> int:
+    from sim.analysis import command
+
+    return command.run(command.Options(
+        arguments.image, arguments.folder, arguments.roi, arguments.keys, arguments.seed,
+        arguments.json,
+    ))
 
 
 def publish(path: Path, content: bytes) -> None:

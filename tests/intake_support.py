@@ -73,7 +73,8 @@ class Onboard:
         limits = ("max_bytes", "max_products", "max_items", "when_full")
         self.spool = Spool(self.folder, **{name: of[name] for name in limits})
         self.workshop = Workshop(
-            self.spool, Keys(of["recipients"], SATELLITE), self._rules, of["destinations"],
+            self.spool, Keys(of["recipients"], SATELLITE), self._rules,
+            {f"ground-{number}": number for number in of["destinations"]},
             share=of["share"], when_unknown=of["when_unknown"],
             random=lambda size: next(self._numbers).to_bytes(size, "big"), wall=lambda: WALL,
         )

@@ -248,5 +248,5 @@ def test_counts_say_products_and_bytes(world: World) -> None:
     size = len(DATA)
     assert counts == {
         "archived": (1, size), "recovering": (1, size), "recovered": (1, size),
-        "failed": (1, size), "no_key": (1, size),
+        "failed": (1, size), "no_key": (1, size), "share": (0, 0),
     }

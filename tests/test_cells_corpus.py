@@ -13,17 +13,7 @@ from occulta.errors import OccultaError
 from tests.cell_pictures import decoder, hashes, joined, read, rows
 from tests.support import runs_compiled
 from tests.test_corpus import CLEAN, CODED_OTHERWISE, DEEP, ENTRIES, OTHERS, Entry, each
-from tests.test_corpus import load as load_any
-
-SMALL = 20_000
-"""The plain kernel, which reads each file twice, takes only smaller ones."""
-
-
-def load(entry: Entry) -> bytes:
-    data = load_any(entry)
-    if len(data) > SMALL and not runs_compiled():
-        pytest.skip(f"the plain kernel takes only files up to {SMALL} bytes")
-    return data
+from tests.test_corpus import load_small as load
 
 
 @each(CLEAN + DEEP)

@@ -83,6 +83,17 @@ def test_a_named_rule_may_move(tmp_path: Path) -> None:
         assert forgotten(satellite) == []
 
 
+def test_a_rule_with_holders_may_be_set_to_shares_and_back(tmp_path: Path) -> None:
+    rule = msgspec.structs.replace(NAV, holders=("ground", "other"))
+    with Satellite(tmp_path, rule, SPY) as satellite:
+        assert satellite.do(pus.SetScheme("nav", "shares", "none"), 0) == done(0)
+        satellite.restart()
+        assert schemes(satellite)["nav"] == ("shares", "exact")
+        assert forgotten(satellite) == []
+        assert satellite.do(pus.SetScheme("nav", "sealed", "none"), 1) == done(1)
+        assert schemes(satellite)["nav"] == ("sealed", "exact")
+
+
 # --- what is forgotten
 
 
@@ -144,6 +155,8 @@ def test_what_cannot_be_read_is_forgotten(tmp_path: Path, value: bytes) -> None:
     (pus.SetScheme("nav", "sealed", "exact"), "no such profile"),
     (pus.SetScheme("nav", "plain", "none"),
      "scheme: plain is for frames with `sensitive: false` alone"),
+    (pus.SetScheme("nav", "shares", "none"), "holders: shares need at least two destinations"),
+    (pus.SetScheme("nav", "shares", "jpeg"), "no such profile"),
 ])
 def test_what_is_refused_changes_nothing(
     tmp_path: Path, command: pus.SetScheme, detail: str

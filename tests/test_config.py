@@ -189,7 +189,7 @@ def test_all_faults_at_once_each_with_its_place() -> None:
         "camera.clients[0].name: expected 1 to 64 of A-Z, a-z, 0-9, period, underscore, hyphen,"
         ' got "a b"',
         "private.max_items: expected int 1..1000000, got true",
-        'rules[0].scheme: expected "reversible" or "sealed" or "plain", got "none"',
+        'rules[0].scheme: expected "reversible" or "sealed" or "plain" or "shares", got "none"',
         "telemetry: expected mapping, got null",
         "apids.files: expected int 0..2046, got 4096",
         "spool: expected mapping, got a list",
@@ -310,6 +310,55 @@ def test_a_socket_path_that_the_system_cannot_take() -> None:
 )
 def test_contradictions(program: str, changes: dict[str, Any], expected: list[str]) -> None:
     assert faults(program, **changes) == expected
+
+
+def destinations(*names: str) -> list[dict[str, Any]]:
+    return [
+        deepcopy(DOCUMENTS["onboard"]["destinations"][0])
+        | {"entity": number, "name": name, "link_keys": name}
+        for number, name in enumerate(names, 2)
+    ]
+
+
+def shared(*holders: str, **options: Any) -> dict[str, Any]:
+    return {"scheme": "shares", "holders": list(holders)} | options
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (shared(), ["holders: shares need at least two destinations"]),
+        (shared("ground"), ["holders: shares need at least two destinations"]),
+        (shared("ground", scheme="sealed"), ["holders: shares need at least two destinations"]),
+        ({"scheme": "sealed", "threshold": 2}, ["holders: shares need at least two destinations"]),
+        (shared("ground", "ground"), ["holders[1]: is named twice"]),
+        (shared("ground", "b", "c"), ["threshold: missing: how many of the 3 holders restore a"
+                                      " frame"]),
+        (shared("ground", "b", threshold=3), ["threshold: is more than the 2 holders"]),
+        (shared("ground", "d"), ["holders[1]: is no destination's name"]),
+        (shared("d", "e", scheme="sealed"), ["holders[0]: is no destination's name",
+                                             "holders[1]: is no destination's name"]),
+        (shared("ground", "b", threshold=1), ["threshold: expected int 2..16 or null, got 1"]),
+        (shared("ground", "b"), []),
+        (shared("b", "ground", threshold=2, sensitive=True), []),
+        (shared("c", "ground", "b", threshold=3), []),
+        (shared("ground", "b", scheme="reversible"), []),
+    ],
+)
+def test_holders_of_shares(rule: dict[str, Any], expected: list[str]) -> None:
+    changes: dict[str, Any] = {"rules": [rule], "destinations": destinations("ground", "b", "c")}
+    if expected:
+        assert faults("onboard", **changes) == [f"rules[0].{fault}" for fault in expected]
+    else:
+        assert read("onboard", **changes).rules[0].holders == tuple(rule["holders"])
+
+
+def test_recipients_of_shares() -> None:
+    many = {"recipients": ["a.pub"] * 25, "destinations": destinations("ground", "b")}
+    read("onboard", **many)
+    assert faults("onboard", **many, rules=[shared("ground", "b")]) == [
+        "recipients: at most 24 where a rule has holders"
+    ]
 
 
 def test_a_section_made_in_code_is_checked_too() -> None:

@@ -27,7 +27,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MANIFEST = DATA / "MANIFEST.tsv"
 DJPEG = shutil.which("djpeg")
 SECRET = b"6bytes"
-LARGE = 200_000
+LARGE, SMALL = 200_000, 20_000
 """The plain kernel takes only smaller files."""
 ROOM_PROMISED = 8192
 """Clean files above this size never lack room for six private bytes."""
@@ -91,11 +91,16 @@ def each(entries: list[Entry]) -> pytest.MarkDecorator:
     )
 
 
-def load(entry: Entry) -> bytes:
+def load(entry: Entry, most: int = LARGE) -> bytes:
     data = (DATA / entry.path).read_bytes()
-    if len(data) > LARGE and not runs_compiled():
-        pytest.skip(f"the plain kernel takes only files up to {LARGE} bytes")
+    if len(data) > most and not runs_compiled():
+        pytest.skip(f"the plain kernel takes only files up to {most} bytes")
     return data
+
+
+def load_small(entry: Entry) -> bytes:
+    """For tests that read each file several times."""
+    return load(entry, SMALL)
 
 
 def pillow(data: bytes) -> bytes:

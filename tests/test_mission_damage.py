@@ -97,12 +97,12 @@ def test_databases_and_data_are_damaged(mission):
     overwrite(mission.folder / GROUND / "state" / "links.db")
     mission.start(GROUND, ONBOARD)
     mission.until(lambda: len(mission.recovered()) == 1)
+    mission.until(lambda: mission.said(ONBOARD, "spool.db is damaged"))
     mission.kill(ONBOARD)
     flip(flipped / "data")  # of the same size: only its digest tells
     mission.start(ONBOARD, LINK)
     mission.until(lambda: len(mission.recovered()) == 3)
     mission.until(lambda: mission.said(GROUND, f"rejected '{flipped.name}': the data's digest"))
-    assert mission.said(ONBOARD, "spool.db is damaged")
     for name in (ARCHIVE_DATABASE, ITEMS_DATABASE, "links.db"):
         assert mission.said(GROUND, f"{name} was damaged"), name
     mission.until(lambda: mission.health().get("spool_items") == 0)

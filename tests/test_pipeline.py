@@ -35,8 +35,8 @@ def open_sealed(data: bytes, key: crypto.PrivateKey) -> tuple[bytes, OpeningStre
     return stream.feed(data) + stream.finish(), stream
 
 
-def test_there_are_three_schemes() -> None:
-    assert SCHEMES == ("reversible", "sealed", "plain")
+def test_there_are_four_schemes() -> None:
+    assert SCHEMES == ("reversible", "sealed", "plain", "shares")
 
 
 @given(CUTS)

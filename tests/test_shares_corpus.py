@@ -5,26 +5,13 @@ Over the collection beside the project; skipped where it is absent.
 
 from __future__ import annotations
 
-import pytest
-
 from occulta.codec.jpeg.cells import CellKeys, CellReader
 from occulta.errors import OccultaError
 from occulta.limits import DEFAULT_LIMITS
 from occulta.schemes.shares.split import Splitter
 from tests.shares_support import FORMS, gather, make, split
-from tests.support import runs_compiled
 from tests.test_corpus import CLEAN, CODED_OTHERWISE, DEEP, OTHERS, Entry, each
-from tests.test_corpus import load as load_any
-
-SMALL = 20_000
-"""The plain kernel takes only smaller files."""
-
-
-def load(entry: Entry) -> bytes:
-    data = load_any(entry)
-    if len(data) > SMALL and not runs_compiled():
-        pytest.skip(f"the plain kernel takes only files up to {SMALL} bytes")
-    return data
+from tests.test_corpus import load_small as load
 
 
 def cells_of(data: bytes) -> int:

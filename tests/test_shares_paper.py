@@ -21,8 +21,6 @@ from occulta.schemes.shares.raster import Box, Raster, block_at, blocks_of, chec
 from tests.paper_world import altered, picture, protect, refuses
 from tests.support import by_kernel
 
-pytestmark = pytest.mark.arm64
-
 REGION = (8, 8, 40, 32)
 FROZEN = {
     "whole": [
@@ -46,6 +44,7 @@ def multiplied(a: int, b: int) -> int:
     return total
 
 
+@pytest.mark.arm64
 def test_the_s_box_is_that_of_aes() -> None:
     for value in range(256):
         inverse = next((x for x in range(256) if multiplied(value, x) == 1), 0)
@@ -105,6 +104,7 @@ def test_a_raster_has_the_pixels_it_says() -> None:
             Raster(2, 2, pixels)
 
 
+@pytest.mark.arm64
 @pytest.mark.parametrize(
     "regions", [[], [REGION], [(0, 0, 16, 16), (16, 0, 48, 16), (10, 20, 7, 9)]]
 )
@@ -162,6 +162,7 @@ def test_a_fresh_salt_gives_other_keys_and_shares() -> None:
         assert same < len(one.pixels) / 100
 
 
+@pytest.mark.arm64
 @pytest.mark.parametrize("name", ["whole", "region"])
 def test_frozen_shares(name: str) -> None:
     shares, parameters = protect(picture(), *([REGION] if name == "region" else []))

@@ -24,8 +24,6 @@ from occulta.schemes.shares.raster import Box, Raster, block_at, blocks_of
 from tests.paper_world import fixed_random, picture, protect, refuses, with_share
 from tests.support import KEY, OTHER_KEY, by_kernel
 
-pytestmark = pytest.mark.arm64
-
 WIDTH = 64
 REGION = (8, 8, 40, 32)
 SHARES, PARAMETERS = protect(picture(), REGION)

@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.shares.paper_watermark import Round, embed, extract, possible_values
 
-pytestmark = pytest.mark.arm64
-
 planes = st.one_of(
     st.binary(max_size=400),
     st.lists(st.integers(0, 15), max_size=400).map(bytes),

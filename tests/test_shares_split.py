@@ -53,6 +53,7 @@ PICTURES = {
 }
 
 
+@pytest.mark.arm64
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_picture_comes_back(kind: str, form: str) -> None:
@@ -95,11 +96,13 @@ def test_byte_by_byte() -> None:
     assert split(picture, made, each_byte(picture)) == split(picture, made)
 
 
+@pytest.mark.arm64
 def test_the_plain_kernel_writes_the_same() -> None:
     picture, made = PICTURES["colour"](), make()
     assert split(picture, made, kernel="plain") == split(picture, made)
 
 
+@pytest.mark.arm64
 @pytest.mark.parametrize(("threshold", "holders"), [(2, 2), (2, 3), (3, 5), (4, 4)])
 def test_any_k_of_n_restore_and_fewer_do_not(threshold: int, holders: int) -> None:
     picture = PICTURES["gray"]()

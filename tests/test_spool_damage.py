@@ -174,7 +174,10 @@ def test_ten_thousand_products(tmp_path: Path) -> None:
     with open_spool(tmp_path) as spool:
         with spool.transaction():
             for number, priority in enumerate(priorities):
-                spool.products._insert(product_of(number, b"", priority), 1, 1, ())
+                product = product_of(number, b"", priority)
+                spool.products._rows.insert(
+                    product, 1, 1, "stored", first=product.id, answers=True
+                )
         assert spool.counts().waiting == 10_000
         for expected in sorted(priorities)[:200]:
             product = spool.deliveries.next_waiting(GROUND)

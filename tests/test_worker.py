@@ -86,7 +86,7 @@ def test_products_are_recovered_one_after_the_other(world: World, make: Make) ->
     assert error_of(do(world, worker, 2))[0] == Reason.NOT_JPEG
     assert do(world, worker, 3).verdict == "intact, signature not checked"
     assert world.states() == {"recovered": 2, "failed": 1}
-    assert worker.counters == {"recovered": 2, "failed": 1, "no_key": 0, "lost": 0}
+    assert worker.counters == {"recovered": 2, "failed": 1, "no_key": 0, "share": 0, "lost": 0}
 
 
 def test_the_parent_is_told_by_its_descriptor_and_its_timer(world: World, make: Make) -> None:
@@ -143,7 +143,7 @@ def test_a_product_that_kills_its_child_twice_fails_alone_and_is_kept(
     assert do(world, worker, 2).state is State.RECOVERED
     world.open()
     assert do(world, worker, 1).state is State.RECOVERED, "the next start tries again"
-    assert worker.counters == {"recovered": 2, "failed": 1, "no_key": 0, "lost": 2}
+    assert worker.counters == {"recovered": 2, "failed": 1, "no_key": 0, "share": 0, "lost": 2}
 
 
 def test_a_child_that_dies_between_jobs_is_replaced(world: World, make: Make) -> None:
@@ -231,7 +231,7 @@ def test_a_child_whose_parent_is_gone_does_nothing(world: World) -> None:
 
 # --- children that are not what they should be
 
-TWICE_LOST = {"recovered": 0, "failed": 1, "no_key": 0, "lost": 2}
+TWICE_LOST = {"recovered": 0, "failed": 1, "no_key": 0, "share": 0, "lost": 2}
 
 
 @pytest.mark.parametrize(

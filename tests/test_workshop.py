@@ -376,7 +376,7 @@ def test_private_data_of_all_frames_in_progress_is_bounded(tmp_path: Path) -> No
 def test_products_are_signed(tmp_path: Path) -> None:
     with Onboard(tmp_path, PLAIN) as onboard, pytest.raises(ValueError, match="signing key"):
         Workshop(
-            onboard.spool, Keys((KEY.public,), None), LAST_RULES, (GROUND,), share=0.1,
+            onboard.spool, Keys((KEY.public,), None), LAST_RULES, {"ground": GROUND}, share=0.1,
             when_unknown=0, random=bytes, wall=lambda: WALL,
         )
 

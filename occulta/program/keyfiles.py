@@ -60,6 +60,16 @@ def read_key(path: str, kind: type[K]) -> K:
         raise OccultaError(Reason.KEY_MALFORMED, f"{path} is not valid hexadecimal") from None
 
 
+def read_sealing_keys(
+    to: list[str], sign: str | None, most: int
+) -> tuple[list[PublicKey], SigningKey | None]:
+    """Recipients and the satellite's key; raises OccultaError as `read_key`, USAGE if too many."""
+    recipients = [read_key(path, PublicKey) for path in to]
+    if len(recipients) > most:
+        raise OccultaError(Reason.USAGE, f"at most {most} recipients")
+    return recipients, read_key(sign, SigningKey) if sign else None
+
+
 def write_pair(folder: Path, name: str, secret: PrivateKey | SigningKey) -> tuple[Path, Path]:
     """Write NAME.key (0600) and NAME.pub; raises OccultaError, e.g. OUTPUT_EXISTS."""
     make_folder(folder, 0o700)

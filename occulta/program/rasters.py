@@ -15,6 +15,8 @@ from occulta.program import files, pgm
 from occulta.schemes.shares.raster import MAX_PIXELS, Box, Raster, check_size
 
 PGM, PNG, TIFF = "pgm", "png", "tiff"
+PARAMETERS = "parameters.occ"
+"""What lies beside the share images of the `paper` profile."""
 MAX_FILE = 2 * MAX_PIXELS
 """Bytes of a raster file."""
 _MAGICS = {

@@ -1,5 +1,6 @@
+from onboard.spool.folders import ProductFile as ProductFile
+from onboard.spool.folders import ShareFiles as ShareFiles
 from onboard.spool.items import ItemFile as ItemFile
-from onboard.spool.products import ProductFile as ProductFile
 from onboard.spool.records import DATA as DATA
 from onboard.spool.records import MANIFEST as MANIFEST
 from onboard.spool.records import Counts as Counts

@@ -113,9 +113,12 @@ def _disagreeing_part(connection: sqlite3.Connection) -> str | None:
 
 
 def _disagreeing_product(connection: sqlite3.Connection, folder: Path) -> str | None:
-    for row in connection.execute("SELECT * FROM products").fetchall():
+    for row in connection.execute(
+        "SELECT seq, id, frame_id, camera, captured_at, created_at, scheme, profile, priority,"
+        " size, sha256, manifest_size, bytes, first FROM products WHERE state = 'stored'"
+    ).fetchall():
         name = row[1].hex()
-        if row[-1] == "stored" and not _agrees(connection, row, folder / name):
+        if not _agrees(connection, row, folder / name):
             return f"product {name} is another in its record"
     return None
 
@@ -126,14 +129,14 @@ def _agrees(connection: sqlite3.Connection, row: Row, place: Path) -> bool:
         record, record_size = read_record(place / RECORD)
     except (OSError, ValueError):
         return True
-    seq, priority, manifest_size, size = row[0], row[8], row[11], row[12]
+    seq, priority, manifest_size, size, first = row[0], row[8], row[11], row[12], row[13]
     product = record.product
     if row[1:8] + row[9:11] != (
         product.id, product.frame_id, product.camera, product.captured_at, product.created_at,
         product.scheme, product.profile, product.size, product.sha256,
     ):
         return False
-    if size != product.size + manifest_size + record_size:
+    if first != record.first or size != product.size + manifest_size + record_size:
         return False
     return (
         _manifest_agrees(record, manifest_size, place / MANIFEST)

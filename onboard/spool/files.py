@@ -113,6 +113,20 @@ def size_of_product(place: AnyPath) -> int:
     return sum(max(file_size(path), 0) for path in paths)
 
 
+def unpack(packed: AnyPath, moved: Callable[[], object] = lambda: None) -> None:
+    """Move the folders that came together to where their folder is, which goes; raises OSError.
+
+    Done again it goes on where a crash came between. What has no place there stays.
+    """
+    around = os.path.dirname(packed)
+    for name in sorted(os.listdir(packed)):
+        if not os.path.lexists(os.path.join(around, name)):
+            os.rename(os.path.join(packed, name), os.path.join(around, name))
+            moved()
+    with suppress(OSError):
+        os.rmdir(packed)
+
+
 def sweep(folder: Path) -> None:
     """Remove what a crash left under temporary names; raises OSError."""
     for path in folder.iterdir():
@@ -263,16 +277,17 @@ class Room:
         if self._charged + declared > self._max_bytes + spare:
             raise self._full()
 
-    def admit_product(self, priority: int) -> None:
-        """Raises OccultaError(SPOOL_FULL) if one product more could not be taken."""
+    def admit_products(self, count: int, priority: int) -> None:
+        """Raises OccultaError(SPOOL_FULL) if so many products more could not be taken."""
         is_spare = self.policy is not None and self.policy.droppable(priority) > 0
         reserved = sum(file.products for file in self.files) if self.reserves else 0
-        if self._products + reserved >= self._max_products and not is_spare:
+        is_full = self._products + reserved + count > self._max_products
+        if count > self._max_products or is_full and not is_spare:
             raise self._full()
 
-    def place_product(self, priority: int) -> None:
-        """Make room for one product more, which is complete; raises OccultaError(SPOOL_FULL)."""
-        while self._products >= self._max_products:
+    def place_products(self, count: int, priority: int) -> None:
+        """Make room for so many more, which are complete; raises OccultaError(SPOOL_FULL)."""
+        while self._products + count > self._max_products:
             if self.policy is None or not self.policy.drop_lowest(priority):
                 raise self._full()
 

@@ -1,36 +1,22 @@
 """Products: a folder each with data, manifest and record, and a row that says what became of it.
 
 The folder is complete and durable before it takes its name, and has its name before the row is
-committed: a named folder is a whole product. One without a row, after a crash, is taken up again.
+committed (folders.py): a named folder is a whole product. One without a row, after a crash, is
+taken up again. A frame becomes one product, or several shares, whose rows are committed as one.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from onboard.spool.database import Database
-from onboard.spool.files import (
-    Checkpoint,
-    Lease,
-    PartialFile,
-    Room,
-    fault_of_product,
-    remove,
-    size_of_product,
-    sync,
-    temporary_name,
-    write_synced,
-    writing,
-)
+from onboard.spool.files import Checkpoint, Lease, Room, fault_of_product, size_of_product
+from onboard.spool.folders import Entry, Folders, ProductFile, ShareFiles
 from onboard.spool.items import Items
 from onboard.spool.notices import Notices
 from onboard.spool.records import (
-    DATA,
-    MANIFEST,
     MAX_MANIFEST_FILE,
-    RECORD,
     Part,
     Product,
     Record,
@@ -38,15 +24,6 @@ from onboard.spool.records import (
     encode_record,
 )
 from onboard.spool.rows import Rows, State
-
-
-class ProductFile(PartialFile):
-    """The data of a product being written."""
-
-    products = 1
-
-    def __init__(self, place: str, room: Room, priority: int, declared: int) -> None:
-        super().__init__(place, os.path.join(place, DATA), room, priority, declared)
 
 
 class Products:
@@ -57,6 +34,7 @@ class Products:
         notices: Notices, checkpoint: Checkpoint,
     ) -> None:
         self.folder = folder
+        self._folders = Folders(folder, room, notices, checkpoint)
         self._database = database
         self._rows = rows
         self._room = room
@@ -72,15 +50,8 @@ class Products:
         Raises OccultaError: SPOOL_FULL, DISK_FULL or OUTPUT_UNWRITABLE.
         """
         self._room.admit(declared or 0, priority)
-        self._room.admit_product(priority)
-        place = os.path.join(self.folder, temporary_name())
-        with writing(self.folder):
-            os.mkdir(place, 0o700)
-            try:
-                return ProductFile(place, self._room, priority, declared or 0)
-            except OSError:
-                os.rmdir(place)
-                raise
+        self._room.admit_products(1, priority)
+        return self._folders.begin(declared or 0, priority)
 
     def commit(
         self, file: ProductFile, product: Product, manifest: bytes, carried: Sequence[Part] = ()
@@ -93,38 +64,81 @@ class Products:
         first. Raises OccultaError: SPOOL_FULL, DISK_FULL or OUTPUT_UNWRITABLE, after which nothing
         is left of the product; ValueError for what does not agree, or inside a transaction.
         """
-        record = self._checked(file, product, manifest, carried)
-        leases = _leases(file, carried)
+        record = self._checked(file, manifest, Record(product, tuple(carried)))
+        entry = Entry(file, product, manifest, record, product.id, _leases(file, carried))
         known = self.known_frame(product.camera, product.frame_id)
         if known is not None:
             file.discard()
             return known
         try:
-            self._room.place_product(file.priority)
-            self._room.grow(file, len(manifest) + len(record))
-            place = self._name(file, product, manifest, record)
+            self._make_room([entry])
+            self._folders.name(entry)
         except BaseException:
             file.discard()
             raise
         try:
-            with writing(self.folder):
-                sync(self.folder)
-            self._checkpoint("product named")
-            with self._database.transaction():
-                size = file.size + len(manifest) + len(record)
-                self._insert(product, len(manifest), size, leases)
-                self._checkpoint("product inserted")
+            self._enter([entry])
         except Exception:
-            self._remove(place)
+            self._folders.remove(self._folders.place(product.id))
             raise
         self._checkpoint("product committed")
         return product.id
 
-    def known_frame(self, camera: str, frame_id: str) -> bytes | None:
-        """The product that a camera's frame became; the last 10 000 that are gone are remembered.
+    def begin_shares(
+        self, ids: Sequence[bytes], declared: Sequence[int], priority: int
+    ) -> ShareFiles:
+        """Files for the products that one frame becomes together, with these ids.
 
-        A frame id is its camera's own. A frame whose product was damaged is not known: it may be
-        offered again.
+        `declared` are the bytes of each, about. Raises OccultaError as `begin` does.
+        """
+        self._room.admit(sum(declared), priority)
+        self._room.admit_products(len(ids), priority)
+        return self._folders.begin_shares(ids, declared, priority)
+
+    def commit_shares(
+        self, shares: ShareFiles, products: Sequence[Product], manifests: Sequence[bytes]
+    ) -> bytes:
+        """Make all products of a frame durable, or none; returns the id of the first.
+
+        In the order of the ids that the files were begun with; each has one file, one manifest and
+        its own destinations. As `commit` for all else: where the frame is stored already, the id is
+        that of its first product.
+        """
+        ids = tuple(product.id for product in products)
+        records = [
+            self._checked(file, manifest, Record(product, (), ids))
+            for file, product, manifest in zip(shares.files, products, manifests, strict=True)
+        ]
+        entries = [
+            Entry(*parts, ids[0])
+            for parts in zip(shares.files, products, manifests, records, strict=True)
+        ]
+        known = self.known_frame(products[0].camera, products[0].frame_id)
+        if known is not None:
+            shares.discard()
+            return known
+        try:
+            self._make_room(entries)
+            packed = self._folders.name_together(shares, entries)
+        except BaseException:
+            shares.discard()
+            raise
+        try:
+            self._folders.part(packed)
+            self._enter(entries)
+        except Exception:
+            for place in (packed, *map(self._folders.place, ids)):
+                self._folders.remove(place)
+            raise
+        self._checkpoint("product committed")
+        return ids[0]
+
+    def known_frame(self, camera: str, frame_id: str) -> bytes | None:
+        """The product that a camera's frame became, of several the first; the last 10 000 that are
+        gone are remembered.
+
+        A frame id is its camera's own. A frame of which a product was damaged is not known: it may
+        be offered again.
         """
         return self._rows.of_frame(camera, frame_id)
 
@@ -178,7 +192,8 @@ class Products:
         elif delivered:
             state = "delivered"
         self._rows.set(seq, state, 0)
-        self._database.afterwards(lambda: self._remove(self._place(product_id)))
+        place = self._folders.place(product_id)
+        self._database.afterwards(lambda: self._folders.remove(place))
 
     def find_fault(self, product_id: bytes) -> str | None:
         """What of a stored product is missing or has another size; None where nothing is.
@@ -186,39 +201,59 @@ class Products:
         Raises OSError where the disk does not say.
         """
         sizes = self._rows.sizes(product_id)
-        return None if sizes is None else fault_of_product(self._place(product_id), *sizes)
+        return None if sizes is None else fault_of_product(self._folders.place(product_id), *sizes)
 
     def give_up(self, product_id: bytes, why: str) -> None:
         """A product cannot be read: its frame may be offered again."""
         seq = self._rows.stored(product_id)
         if seq is not None:
             with self._database.transaction():
-                self.damage(seq, why, size_of_product(self._place(product_id)))
+                self.damage(seq, why, size_of_product(self._folders.place(product_id)))
 
     def damage(self, seq: int, why: str, size: int) -> None:
         """A product cannot be sent: `size` bytes are left of it, to be looked at or cancelled."""
         self._release(seq)
         self._rows.set(seq, "damaged", size)
+        self._rows.forget_frame(seq)
         self._say(f"product {self._rows.identity(seq)[0].hex()} is damaged: {why}")
 
-    def adopt(self, product: Product, manifest_size: int, size: int, parts: Sequence[Part]) -> None:
-        """Take up a product that has its folder already, in the caller's transaction."""
-        leases = self._items.parts.still_free(parts)
-        self._insert(product, manifest_size, size, leases)
+    def adopt(self, record: Record, manifest_size: int, size: int, is_whole: bool) -> None:
+        """Take up a product that has its folder already, in the caller's transaction.
 
-    def adopt_damaged(self, product: Product, size: int, why: str) -> None:
+        `is_whole` where all shares beside it are there: else its frame may be offered again.
+        """
+        product = record.product
+        answers = is_whole and record.first == product.id
+        seq = self._rows.insert(
+            product, manifest_size, size, "stored", first=record.first, answers=answers
+        )
+        self._items.parts.carry(seq, self._items.parts.still_free(record.parts))
+
+    def adopt_damaged(self, product: Product, first: bytes, size: int, why: str) -> None:
         """Take up what is left of a product, in the caller's transaction."""
-        self.damage(self._rows.insert(product, 0, size, "damaged"), why, size)
+        seq = self._rows.insert(product, 0, size, "damaged", first=first, answers=False)
+        self.damage(seq, why, size)
 
-    def _insert(
-        self, product: Product, manifest_size: int, size: int, leases: Sequence[Lease]
-    ) -> None:
-        seq = self._rows.insert(product, manifest_size, size, "stored")
-        self._items.parts.carry(seq, leases)
+    def _make_room(self, entries: Sequence[Entry]) -> None:
+        file = entries[0].file
+        self._room.place_products(len(entries), file.priority)
+        self._room.grow(file, sum(entry.extra for entry in entries))
 
-    def _checked(
-        self, file: ProductFile, product: Product, manifest: bytes, carried: Sequence[Part]
-    ) -> bytes:
+    def _enter(self, entries: Sequence[Entry]) -> None:
+        """Make names durable, then the rows, all in one transaction."""
+        self._folders.sync()
+        self._checkpoint("product named")
+        with self._database.transaction():
+            for entry in entries:
+                seq = self._rows.insert(
+                    entry.product, len(entry.manifest), entry.size, "stored", first=entry.first,
+                    answers=entry.first == entry.product.id,
+                )
+                self._items.parts.carry(seq, entry.leases)
+            self._checkpoint("product inserted")
+
+    def _checked(self, file: ProductFile, manifest: bytes, record: Record) -> bytes:
+        product = record.product
         file.require_open()
         if self._database.in_transaction:
             raise ValueError("a product is committed by itself")
@@ -229,36 +264,12 @@ class Products:
         check_manifest(product, manifest)
         if self._rows.is_known(product.id):
             raise ValueError("the product's id is taken")
-        return encode_record(Record(product, tuple(carried)))
-
-    def _name(self, file: ProductFile, product: Product, manifest: bytes, record: bytes) -> str:
-        place = self._place(product.id)
-        with writing(self.folder):
-            file.sync()
-            self._checkpoint("data synced")
-            write_synced(os.path.join(file.place, MANIFEST), manifest)
-            write_synced(os.path.join(file.place, RECORD), record)
-            sync(file.place)
-            self._checkpoint("product synced")
-            os.rename(file.place, place)
-        file.close()
-        self._checkpoint("product renamed")
-        return place
+        return encode_record(record)
 
     def _release(self, seq: int) -> bool:
         delivered = self._rows.is_delivered_somewhere(seq)
         self._items.release(seq, delivered)
         return delivered
-
-    def _place(self, product_id: bytes) -> str:
-        return os.path.join(self.folder, product_id.hex())
-
-    def _remove(self, place: str) -> None:
-        self._checkpoint("product left")
-        try:
-            remove(place)
-        except OSError as error:  # gone at the next start
-            self._notices.add(f"cannot remove {os.path.basename(place)}: {error.strerror}")
 
     def _say(self, line: str) -> None:
         self._database.afterwards(lambda: self._notices.add(line))

@@ -2,6 +2,10 @@
 
 A product that is named but has no row, after a crash or where the database was lost, is whole: it
 is verified and taken up, with what it carries. A row whose files are not as it says is damaged.
+
+Shares of a frame come by one name, so that either all are found or none; some alone are what is
+left where the database was lost after others were delivered. They are taken up too, but their frame
+is not known any more: a camera is never told that a frame is stored of which a share may be lost.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ from onboard.spool.files import (
     file_size,
     remove,
     size_of_product,
+    unpack,
     writing,
 )
+from onboard.spool.folders import SET
 from onboard.spool.items import Items, item_path, parse_name
 from onboard.spool.notices import Notices
 from onboard.spool.products import Products
@@ -37,6 +43,7 @@ from onboard.spool.records import (
 from onboard.spool.rows import Rows
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_SET = re.compile(rf"[0-9a-f]{{32}}{re.escape(SET)}")
 _CHUNK = 1 << 20
 
 
@@ -46,6 +53,7 @@ def reconcile(
     """Make rows and folders agree; raises OccultaError."""
     with writing(products.folder.parent), database.transaction():
         _reconcile_items(items, notices)
+        _unpack_sets(products.folder)
         _reconcile_products(rows, products, notices)
 
 
@@ -84,6 +92,13 @@ def _adopt_item(
     return False
 
 
+def _unpack_sets(folder: Path) -> None:
+    """A crash came before the products of a frame took their own names."""
+    for name in [entry.name for entry in os.scandir(folder)]:
+        if _SET.fullmatch(name) and (folder / name).is_dir():
+            unpack(folder / name)
+
+
 def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> None:
     names = {entry.name for entry in os.scandir(products.folder)}
     for seq, product_id, state, size, manifest_size, total in rows.every():
@@ -96,7 +111,10 @@ def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> Non
             remove(place)  # a crash came before it
         names.discard(name)
     found = [_Found.read(products.folder / name) for name in names if _ID.fullmatch(name)]
-    adopted = sum(_adopt(product, products, notices) for product in sorted(found, key=_Found.order))
+    there = {product.record.product.id for product in found if product.record and not product.fault}
+    adopted = sum(
+        _adopt(product, there, products, notices) for product in sorted(found, key=_Found.order)
+    )
     if adopted:
         notices.add(f"products taken up again: {adopted}")
     for name in sorted(names):
@@ -123,24 +141,30 @@ class _Found(NamedTuple):
             return cls(place, record, why or "unreadable")
         return cls(place, record, None)
 
-    def order(self) -> tuple[float, str]:
-        created = self.record.product.created_at if self.record else 0.0
-        return created, self.place.name
+    def order(self) -> tuple[float, bytes, int]:
+        """By age; products of one frame as they were stored."""
+        if self.record is None:
+            return 0.0, bytes.fromhex(self.place.name), 0
+        product, shares = self.record.product, self.record.shares
+        return product.created_at, self.record.first, shares.index(product.id) if shares else 0
 
 
-def _adopt(found: _Found, products: Products, notices: Notices) -> bool:
+def _adopt(found: _Found, there: set[bytes], products: Products, notices: Notices) -> bool:
+    """`there` are the products without a row that are whole."""
     name, total = found.place.name, size_of_product(found.place)
-    if found.record is None or found.fault is not None:
-        product = found.record.product if found.record else _unknown(bytes.fromhex(name))
-        products.adopt_damaged(product, total, found.fault or "")
+    record = found.record
+    if record is None or found.fault is not None:
+        own = bytes.fromhex(name)
+        product, first = (record.product, record.first) if record else (_unknown(own), own)
+        products.adopt_damaged(product, first, total, found.fault or "")
         return False
-    product = found.record.product
-    if products.known_frame(product.camera, product.frame_id) is not None:
+    product = record.product
+    if products.known_frame(product.camera, product.frame_id) not in (None, record.first):
         remove(found.place)  # refused, stored again later: the later one counts
         notices.add(f"product {name} is removed: its frame is stored already")
         return False
-    manifest_size = file_size(found.place / MANIFEST)
-    products.adopt(product, manifest_size, total, found.record.parts)
+    is_whole = there.issuperset(record.shares)
+    products.adopt(record, file_size(found.place / MANIFEST), total, is_whole)
     return True
 
 

@@ -1,7 +1,7 @@
 """What the spool keeps, and the record that lies beside each product.
 
 The record repeats what the manifest does not say (camera, priority, destinations, the private data
-carried), so that a lost database is made again from the folders:
+carried, the other shares of the frame), so that a lost database is made again from the folders:
 
     SHA-256 of all that follows 32 | msgpack
 """
@@ -72,15 +72,26 @@ class Part(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """A product and the private data that it carries."""
+    """A product, the private data that it carries, and the shares that it is one of."""
 
     product: Product
     parts: Annotated[tuple[Part, ...], Meta(max_length=MAX_PARTS)]
+    shares: Annotated[tuple[ProductId, ...], Meta(max_length=MAX_DESTINATIONS)] = ()
+    """The products that a frame became together, in order; none where it became one alone."""
 
     def __post_init__(self) -> None:
         destinations = self.product.destinations
         if len(set(destinations)) < len(destinations):
             raise ValueError("a destination twice")
+        if self.shares and (
+            self.product.id not in self.shares or len(set(self.shares)) < len(self.shares)
+        ):
+            raise ValueError("a share twice, or none of them")
+
+    @property
+    def first(self) -> bytes:
+        """The product by which all shares of a frame know each other: the first of them."""
+        return self.shares[0] if self.shares else self.product.id
 
 
 @dataclass(frozen=True, slots=True)

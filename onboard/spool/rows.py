@@ -27,14 +27,20 @@ class Rows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def insert(self, product: Product, manifest_size: int, size: int, state: State) -> int:
-        """A product whose files have `size` bytes in all; one that is stored waits everywhere."""
+    def insert(
+        self, product: Product, manifest_size: int, size: int, state: State, *, first: bytes,
+        answers: bool,
+    ) -> int:
+        """A product whose files have `size` bytes in all; one that is stored waits everywhere.
+
+        `first` of the frame's products, `answers` if the camera is told this one: see schema.py.
+        """
         seq = self._database.insert(
-            f"INSERT INTO products ({_COLUMNS}, manifest_size, bytes, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO products ({_COLUMNS}, manifest_size, bytes, state, first, answers)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             product.id, product.frame_id, product.camera, product.captured_at, product.created_at,
             product.scheme, product.profile, product.priority, product.size, product.sha256,
-            manifest_size, size, state,
+            manifest_size, size, state, first, answers,
         )
         for destination in product.destinations if state == "stored" else ():
             self._database.insert(
@@ -86,12 +92,19 @@ class Rows:
         return found
 
     def of_frame(self, camera: str, frame_id: str) -> bytes | None:
-        """The id of the product that a frame became, unless it was damaged."""
+        """The first product that a frame became, unless it or a share beside it was damaged."""
         found: bytes | None = self._database.value(
-            "SELECT id FROM products WHERE camera = ? AND frame_id = ? AND state <> 'damaged'",
+            "SELECT id FROM products WHERE camera = ? AND frame_id = ? AND answers = 1",
             camera, frame_id,
         )
         return found
+
+    def forget_frame(self, seq: int) -> None:
+        """The frame of this product may be offered again, whatever is there of it."""
+        self._database.change(
+            "UPDATE products SET answers = 0"
+            " WHERE first = (SELECT first FROM products WHERE seq = ?)", seq,
+        )
 
     def is_known(self, product_id: bytes) -> bool:
         """Whether a product has a row, stored or gone."""

@@ -1,10 +1,14 @@
 """The tables of spool.db.
 
-`products.bytes` is 0 once the files are gone; `parts.product` is NULL once it was delivered. Entity
-ids and sequence numbers of CFDP have up to 64 bits, more than SQLite's integers: they are text.
+`products.bytes` is 0 once the files are gone; `parts.product` is NULL once it was delivered.
+
+A frame becomes one product, or several: shares, each for its own destination. `products.first` is
+the id of the first of them, its own for a product alone. `answers` is 1 where a camera that offers
+the frame again is told this product: the first one, until one of them is damaged. Entity ids and
+sequence numbers of CFDP have up to 64 bits, more than SQLite's integers: they are text.
 """
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE products (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -15,10 +19,13 @@ CREATE TABLE products (
     priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 255),
     size INTEGER NOT NULL, sha256 BLOB NOT NULL, manifest_size INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
+    first BLOB NOT NULL CHECK (length(first) = 16),
+    answers INTEGER NOT NULL CHECK (answers IN (0, 1)),
     state TEXT NOT NULL
         CHECK (state IN ('stored', 'damaged', 'delivered', 'cancelled', 'dropped'))
 ) STRICT;
-CREATE UNIQUE INDEX product_frame ON products (camera, frame_id) WHERE state <> 'damaged';
+CREATE UNIQUE INDEX product_frame ON products (camera, frame_id) WHERE answers = 1;
+CREATE INDEX product_first ON products (first);
 CREATE INDEX product_bytes ON products (bytes) WHERE bytes > 0;
 CREATE INDEX product_history ON products (seq) WHERE bytes = 0;
 CREATE INDEX product_importance ON products (priority DESC, seq) WHERE state = 'stored';

@@ -20,6 +20,19 @@ class Correlation(NamedTuple):
     diagonal: float
 
 
+class Statistics(NamedTuple):
+    """What one image says of itself."""
+
+    histogram: NDArray[np.int64]
+    entropy: float
+    correlation: Correlation
+
+
+def statistics(pixels: Pixels) -> Statistics:
+    """Histogram, entropy and correlation at once; a row of bytes is an image one pixel high."""
+    return Statistics(histogram(pixels), entropy(pixels), correlation(pixels))
+
+
 def histogram(pixels: Pixels) -> NDArray[np.int64]:
     """How often each of the 256 values occurs."""
     return np.bincount(pixels.ravel(), minlength=256).astype(np.int64)

@@ -1,0 +1,42 @@
+"""What the recoveries of all schemes have in common: what is given, and whose signature it is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from occulta.codec.crypto import PrivateKey, VerifyingKey
+from occulta.errors import OccultaError, Reason
+from occulta.program import files, keyfiles
+
+
+class Given(NamedTuple):
+    """The recipient's key, the known satellites, where everything goes."""
+
+    key: PrivateKey
+    known: list[VerifyingKey]
+    folder: Path
+
+
+def given(options: argparse.Namespace) -> Given:
+    """Read `key`, `satellite` (paths) and `output`; raises OccultaError, USAGE for no folder."""
+    key = keyfiles.read_key(options.key, PrivateKey)
+    known = [keyfiles.read_key(path, VerifyingKey) for path in options.satellite]
+    if str(options.output) == files.STANDARD:
+        raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
+    return Given(key, known, Path(options.output))
+
+
+def check_signature(
+    known: list[VerifyingKey], verifies: Callable[[VerifyingKey], bool], is_signed: bool | None
+) -> bool:
+    """Whether a known satellite signed; False where none is known.
+
+    Raises OccultaError(SIGNATURE_BROKEN): with known ones, the signature of one must verify.
+    """
+    if known and not any(verifies(key) for key in known):
+        what = "is not that of a satellite given" if is_signed else "is missing"
+        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
+    return bool(known)

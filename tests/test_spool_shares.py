@@ -1,0 +1,405 @@
+"""Shares of one frame in the spool: several products, each for its own destination, as one.
+
+A crash at any step leaves all of them or none; the camera is told that its frame is stored only
+while none of them is lost; bytes and numbers of all of them count. One of them leaves by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from occulta.errors import OccultaError, Reason
+from onboard.spool import Product, Spool
+from onboard.spool.database import Database
+from tests.spool_support import (
+    CAMERA,
+    GROUND,
+    OTHER,
+    data_of,
+    deliver,
+    manifest_of,
+    names,
+    open_spool,
+    product_of,
+    refused,
+    store,
+    waiting,
+)
+from tests.test_spool_crashes import Disk, run
+
+THIRD = 4
+FRAME = "frame"
+refusal = contextmanager(refused)
+SHARE_STEPS = [
+    "data synced", "product synced", "set renamed", "set named", "share moved", "product named",
+    "product inserted", "product committed",
+]
+
+
+def shares_of(
+    *numbers: int, frame: str = FRAME, priority: int = 100, size: int = 50
+) -> list[Product]:
+    """Products of one frame, each for a destination of its own."""
+    return [
+        product_of(n, bytes([n]) * size, priority, (destination,), frame)
+        for n, destination in zip(numbers, (GROUND, OTHER, THIRD), strict=False)
+    ]
+
+
+def store_shares(spool: Spool, products: list[Product]) -> bytes:
+    """Store them; the id that the frame has."""
+    ids = [product.id for product in products]
+    shares = spool.products.begin_shares(ids, [p.size for p in products], products[0].priority)
+    try:
+        for product, file in zip(products, shares.files, strict=True):
+            file.write(bytes([product.id[-1]]) * product.size)
+        return spool.products.commit_shares(shares, products, list(map(manifest_of, products)))
+    finally:
+        shares.discard()
+
+
+def waiting_anywhere(spool: Spool) -> list[Product]:
+    return [product for number in (GROUND, OTHER, THIRD) for product in waiting(spool, number)]
+
+
+def known(spool: Spool, frame: str = FRAME) -> bytes | None:
+    return spool.products.known_frame(CAMERA, frame)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(tmp_path, monkeypatch)
+
+
+# --- what is stored
+
+
+def test_each_share_is_a_product_for_its_own_destination(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        products = shares_of(1, 2, 3)
+        assert store_shares(spool, products) == products[0].id == known(spool)
+        for destination, product in zip((GROUND, OTHER, THIRD), products, strict=True):
+            assert waiting(spool, destination) == [product]
+            assert spool.products.get(product.id) == product
+            assert data_of(spool, product) == bytes([product.id[-1]]) * 50
+        counts = spool.counts()
+        files = [path for path in spool.products.folder.rglob("*") if path.is_file()]
+        assert (counts.products, counts.waiting, len(files)) == (3, 3, 9)
+        assert counts.bytes == sum(path.stat().st_size for path in files)
+        assert names(spool.products.folder) == {product.id.hex() for product in products}
+
+
+def test_a_frame_offered_again_is_not_stored_twice(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        first, again = shares_of(1, 2), shares_of(3, 4)
+        assert store_shares(spool, first) == store_shares(spool, again) == first[0].id
+        store(spool, 5)
+        assert store_shares(spool, shares_of(6, 7, frame="frame-5")) == product_of(5, b"").id
+        assert waiting_anywhere(spool) == [first[0], product_of(5, bytes([5]) * 100), first[1]]
+
+
+def test_misuse(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        one, two = shares_of(1, 2)
+        shares = spool.products.begin_shares([two.id, one.id], [0, 0], 100)
+        for file, product in zip(shares.files, (one, two), strict=True):
+            file.write(bytes([product.id[-1]]) * 50)
+        with pytest.raises(ValueError, match="another id"):
+            spool.products.commit_shares(shares, [one, two], [manifest_of(one), manifest_of(two)])
+        assert names(spool.products.folder) == set()
+        shares = spool.products.begin_shares([one.id, two.id], [0, 0], 100)
+        with pytest.raises(ValueError, match="size or digest"):
+            spool.products.commit_shares(shares, [one, two], [manifest_of(one), manifest_of(two)])
+        shares.discard()
+        shares.discard()
+        assert names(spool.products.folder) == set()
+
+
+# --- crashes
+
+
+def test_after_a_crash_all_are_there_or_none(disk: Disk) -> None:
+    products = shares_of(1, 2, 3)
+    run(disk, lambda spool: None, lambda spool: store_shares(spool, products) and None)
+    seen: dict[str, set[bool]] = {}
+    for step, spool in disk.after_crash():
+        found = waiting_anywhere(spool)
+        assert found in ([], products), step
+        seen.setdefault(step, set()).add(bool(found))
+        assert names(spool.products.folder) == {product.id.hex() for product in found}, step
+        assert known(spool) == (products[0].id if found else None)
+        assert all(data_of(spool, product) == bytes([product.id[-1]]) * 50 for product in found)
+        # The camera offers it again: no share is there twice.
+        assert store_shares(spool, shares_of(4, 5, 6)) == (products[0].id if found else
+                                                          shares_of(4)[0].id), step
+        assert len(waiting_anywhere(spool)) == 3, step
+    assert list(seen) == ["nothing done", *SHARE_STEPS, "all done"]
+    assert [seen[step] for step in seen] == [{False}] * 3 + [{True}] * 7
+
+
+def test_a_crash_while_a_crash_is_mended(tmp_path: Path) -> None:
+    """Some shares have their own names already, the folder they came in is still there."""
+    products = shares_of(1, 2, 3)
+    with open_spool(tmp_path / "spool") as spool:
+        store_shares(spool, products)
+    folder = tmp_path / "spool/products"
+    for moved in range(4):
+        copy = tmp_path / f"copy-{moved}"
+        shutil.copytree(tmp_path / "spool", copy)
+        packed = copy / f"products/{products[0].id.hex()}.set"
+        packed.mkdir()
+        for product in products[moved:]:
+            (copy / "products" / product.id.hex()).rename(packed / product.id.hex())
+        (copy / "spool.db").unlink()
+        with open_spool(copy) as spool:
+            assert waiting_anywhere(spool) == products
+            assert known(spool) == products[0].id
+            assert names(copy / "products") == names(folder)
+            assert spool.take_notices() == ["products taken up again: 3"]
+
+
+def test_names_before_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All shares are durable under one name before they take their own, and then their rows."""
+    done: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+        done.append("fsync " + ("temporary" if name.startswith(".") else name))
+        fsync(descriptor)
+
+    one, two = shares_of(1, 2)
+    with open_spool(tmp_path, checkpoint=done.append) as spool:
+        monkeypatch.setattr(os, "fsync", noting)
+        done.clear()
+        store_shares(spool, [one, two])
+    each = [["fsync data", "data synced", "fsync manifest", "fsync record",
+             f"fsync {product.id.hex()}", "product synced"] for product in (one, two)]
+    assert done == [
+        *each[0], *each[1], "fsync temporary", "set renamed", "fsync products", "set named",
+        "share moved", "share moved", "fsync products", "product named", "product inserted",
+        "product committed",
+    ]
+
+
+@pytest.mark.parametrize("step", ["data synced", "set named", "share moved", "product inserted"])
+def test_what_fails_leaves_nothing(tmp_path: Path, step: str) -> None:
+    failing = [True]
+
+    def checkpoint(done: str) -> None:
+        if done == step and failing:
+            failing.clear()
+            raise OccultaError(Reason.DISK_FULL, "no room")
+
+    with open_spool(tmp_path, checkpoint=checkpoint) as spool:
+        with refusal(Reason.DISK_FULL):
+            store_shares(spool, shares_of(1, 2))
+        assert names(spool.products.folder) == set()
+        assert (known(spool), spool.counts().bytes) == (None, 0)
+        assert store_shares(spool, shares_of(3, 4)) == shares_of(3)[0].id
+    with open_spool(tmp_path) as spool:
+        assert waiting_anywhere(spool) == shares_of(3, 4)
+
+
+def test_a_database_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(database: Database, statement: str, *values: object) -> int:
+        if "INTO products" in statement and values[0] == shares_of(1, 2)[1].id:
+            raise OccultaError(Reason.DISK_FULL, "no room")
+        return insert(database, statement, *values)
+
+    insert = Database.insert
+    monkeypatch.setattr(Database, "insert", fail)
+    with open_spool(tmp_path) as spool:
+        with refusal(Reason.DISK_FULL):
+            store_shares(spool, shares_of(1, 2))
+        assert names(spool.products.folder) == set()
+        assert (known(spool), spool.counts().products) == (None, 0)
+
+
+def test_a_discarded_set_leaves_nothing(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        shares = spool.products.begin_shares([product.id for product in shares_of(1, 2)], [9, 9], 1)
+        shares.files[1].write(b"abc")
+        assert spool.counts().bytes == 3
+        shares.discard()
+        assert names(spool.products.folder) == set() and spool.counts().bytes == 0
+        spool.products.begin_shares([product.id for product in shares_of(1, 2)], [9, 9], 1)
+    assert names(tmp_path / "products") == set()
+
+
+# --- what becomes of one of them
+
+
+def test_each_leaves_by_itself(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        one, two, three = products = shares_of(1, 2, 3)
+        store_shares(spool, products)
+        deliver(spool, one, GROUND)
+        assert spool.products.cancel(two.id)
+        assert spool.deliveries.set_priority(three.id, 7)
+        assert [product.priority for product in waiting_anywhere(spool)] == [7]
+        assert names(spool.products.folder) == {three.id.hex()}
+        assert known(spool) == one.id
+        assert spool.deliveries.purge(7) == 1
+        assert names(spool.products.folder) == set() and known(spool) == one.id
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_frame_with_a_damaged_share_may_come_again(tmp_path: Path, lost: int) -> None:
+    with open_spool(tmp_path) as spool:
+        products = shares_of(1, 2)
+        store_shares(spool, products)
+        spool.products.give_up(products[lost].id, "unreadable")
+        left = products[1 - lost]
+        assert known(spool) is None and waiting_anywhere(spool) == [left]
+        again = shares_of(3, 4)
+        assert store_shares(spool, again) == again[0].id == known(spool)
+    with open_spool(tmp_path) as spool:
+        found = waiting_anywhere(spool)
+        assert sorted(product.id for product in found) == sorted(
+            product.id for product in (left, *again)
+        )
+        assert known(spool) == again[0].id
+
+
+def test_a_share_whose_file_is_gone_at_the_start(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        one, two = products = shares_of(1, 2)
+        store_shares(spool, products)
+    (tmp_path / "products" / two.id.hex() / "data").unlink()
+    with open_spool(tmp_path) as spool:
+        assert known(spool) is None and waiting_anywhere(spool) == [one]
+        assert spool.counts().damaged == 1
+
+
+# --- a lost database
+
+
+def test_a_lost_database(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        products = shares_of(1, 2, 3)
+        store_shares(spool, products)
+        store(spool, 9)
+    (tmp_path / "spool.db").unlink()
+    with open_spool(tmp_path) as spool:
+        assert known(spool) == products[0].id
+        assert [p.id[-1] for p in waiting_anywhere(spool)] == [1, 9, 2, 3]
+        assert "products taken up again: 4" in spool.take_notices()
+
+
+@pytest.mark.parametrize("delivered", [0, 1])
+def test_the_others_are_kept_where_one_was_delivered(tmp_path: Path, delivered: int) -> None:
+    """Nothing acknowledged is lost, and the camera is not told more than is known."""
+    with open_spool(tmp_path) as spool:
+        products = shares_of(1, 2)
+        store_shares(spool, products)
+        deliver(spool, products[delivered], (GROUND, OTHER)[delivered])
+    (tmp_path / "spool.db").unlink()
+    left = products[1 - delivered]
+    with open_spool(tmp_path) as spool:
+        assert waiting_anywhere(spool) == [left]
+        assert known(spool) is None
+        again = shares_of(3, 4)
+        assert store_shares(spool, again) == known(spool) == again[0].id
+    (tmp_path / "spool.db").unlink()
+    with open_spool(tmp_path) as spool:
+        assert known(spool) == again[0].id
+        assert {product.id for product in waiting_anywhere(spool)} == {
+            product.id for product in (left, *again)
+        }
+
+
+def test_a_damaged_share_without_a_row(tmp_path: Path) -> None:
+    with open_spool(tmp_path) as spool:
+        one, two = products = shares_of(1, 2)
+        store_shares(spool, products)
+    (tmp_path / "spool.db").unlink()
+    (tmp_path / "products" / one.id.hex() / "data").write_bytes(b"x" * 50)
+    with open_spool(tmp_path) as spool:
+        assert known(spool) is None and waiting_anywhere(spool) == [two]
+        assert spool.counts().damaged == 1
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE products SET first = randomblob(16) WHERE seq = 2",
+    "UPDATE products SET answers = 2 WHERE seq = 1",
+    "UPDATE deliveries SET destination = 2 WHERE product = 2",
+])
+def test_rows_that_say_something_else(tmp_path: Path, statement: str) -> None:
+    """Above all no other destination than the one in the record."""
+    with open_spool(tmp_path) as spool:
+        products = shares_of(1, 2)
+        store_shares(spool, products)
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        assert connection.execute(statement).rowcount == 1
+    with open_spool(tmp_path) as spool:
+        assert spool.take_notices()[0].startswith("spool.db is damaged (")
+        assert waiting_anywhere(spool) == products
+        assert known(spool) == products[0].id
+
+
+# --- quotas
+
+
+def test_all_of_them_count_as_products(tmp_path: Path) -> None:
+    with open_spool(tmp_path, max_products=4) as spool:
+        store_shares(spool, shares_of(1, 2))
+        with refusal(Reason.SPOOL_FULL):
+            spool.products.begin_shares([p.id for p in shares_of(3, 4, 5)], [0] * 3, 1)
+        progress = spool.products.begin_shares([p.id for p in shares_of(3, 4)], [0, 0], 1)
+        with refusal(Reason.SPOOL_FULL):
+            spool.products.begin(0, 1)
+        progress.discard()
+        store_shares(spool, shares_of(3, 4, frame="other"))
+        assert spool.counts().products == 4
+
+
+def test_all_of_them_count_in_bytes(tmp_path: Path) -> None:
+    with open_spool(tmp_path, max_bytes=10_000) as spool:
+        ids = [product.id for product in shares_of(1, 2)]
+        with refusal(Reason.SPOOL_FULL):
+            spool.products.begin_shares(ids, [5000, 5001], 1)
+        shares = spool.products.begin_shares(ids, [5000, 5000], 1)
+        with refusal(Reason.SPOOL_FULL):
+            spool.products.begin(1, 1)
+        shares.files[0].write(bytes(5000))
+        with refusal(Reason.SPOOL_FULL):
+            shares.files[1].write(bytes(5001))
+        shares.discard()
+        with refusal(Reason.SPOOL_FULL):  # manifests and records have no room
+            store_shares(spool, shares_of(1, 2, size=5000))
+        assert names(spool.products.folder) == set()
+
+
+def test_the_last_byte(tmp_path: Path) -> None:
+    with open_spool(tmp_path / "measure") as spool:
+        store_shares(spool, shares_of(1, 2, 3))
+        size = spool.counts().bytes
+    with open_spool(tmp_path / "enough", max_bytes=size) as spool:
+        store_shares(spool, shares_of(1, 2, 3))
+        assert spool.counts().bytes == size
+    with open_spool(tmp_path / "less", max_bytes=size - 1) as spool:
+        with refusal(Reason.SPOOL_FULL):
+            store_shares(spool, shares_of(1, 2, 3))
+        assert names(spool.products.folder) == set()
+
+
+def test_making_room_for_all_of_them(tmp_path: Path) -> None:
+    with open_spool(tmp_path, max_products=3, when_full="drop-lowest") as spool:
+        for number in (7, 8, 9):
+            store(spool, number, priority=200)
+        with refusal(Reason.SPOOL_FULL):
+            store_shares(spool, [
+                product_of(n, bytes([n]) * 50, 1, (n,), FRAME) for n in range(10, 14)
+            ])
+        assert spool.counts().products == 3
+        store_shares(spool, shares_of(1, 2, priority=1))
+        assert [product.id[-1] for product in waiting(spool)] == [1, 9]
+        assert [product.id[-1] for product in waiting(spool, OTHER)] == [2]
