@@ -227,7 +227,7 @@ class Trial:
             self._count("to the segment", len(lost))
 
     def _judge_cells(self, gatherer: Gatherer, lost: Sequence[Laid]) -> None:
-        told = gatherer.damage.cells
+        told = set(gatherer.damage.cells)
         if told - set().union(*map(self._built.cells_of, lost)):
             self._fault("wrong", "cells of undamaged segments")
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 from ground import command, console, provision, recover
 from occulta.codec.crypto import PrivateKey
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, keyfiles
+from occulta.program import cli, files, keyfiles
 
 
 def build_parser() -> cli.Parser:
@@ -53,7 +53,7 @@ def _add_keygen(command: argparse.ArgumentParser) -> None:
 def _add_recover(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "shares", metavar="FILE", nargs="+",
-        help="a marked file, or - for stdin; or shares: files, product folders, archives",
+        help="a marked file, or - for stdin; or shares: files, folders of them, archives",
     )
     command.add_argument("--key", metavar="recipient.key", required=True)
     command.add_argument(
@@ -69,12 +69,15 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
 
 
 def _recover(options: argparse.Namespace) -> int:
-    # Shares and rasters take modules of their own, which a marked file does without.
-    from ground import rasters, sharefiles
-
     names: list[str] = options.shares
     if options.scheme != "reversible":
-        if any(rasters.is_share_image(name) for name in names if Path(name).is_file()):
+        # Shares and rasters take modules of their own, which a marked file does without.
+        from ground import sharefiles
+        from occulta.program.rasters import MAGIC_SIZE, kind_of
+
+        if any(kind_of(files.head_of(name, MAGIC_SIZE)) for name in names):
+            from ground import rasters
+
             return rasters.recover(options)
         if options.scheme == "shares" or len(names) > 1 or sharefiles.is_share(names[0]):
             from ground import gather

@@ -12,9 +12,10 @@ from contextlib import ExitStack
 
 from ground import sharefiles
 from ground.product import CARRIER, REPORT
-from ground.recovery import check_signature, given
-from ground.sharereport import Report
+from ground.recovery import check_signature, given, write_report
+from ground.sharereport import NOT_VERIFIED, VERIFIED, Report
 from ground.tamper import PARTIAL, TAMPER, write_pictures
+from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
 from occulta.schemes.shares.damage import Damage
@@ -24,31 +25,85 @@ from occulta.schemes.shares.gather import Gatherer
 def run(options: argparse.Namespace) -> int:
     """The command."""
     key, known, folder = given(options)
-    for name in (CARRIER, PARTIAL, TAMPER):
-        files.refuse_existing(folder / name)
+    files.refuse_existing(folder / CARRIER)
     with ExitStack() as stack:
         sources = sharefiles.open_all(options.shares, stack)
         files.make_folder(folder)
         carrier = stack.enter_context(files.output(folder / CARRIER))
         written = stack.enter_context(files.output(folder / REPORT, replace=True))
         report = Report()
-        outputs = [carrier]
+        outputs: list[files.OutputFile] = []
         try:
-            gatherer = Gatherer(sources, key)
+            gatherer = _opened(sources, key, report)
             _restore(gatherer, carrier, sum(source.size for source in sources))
-            report.enter(gatherer)
+            report.enter(gatherer, _claimed(gatherer, sources))
+            _check_origin(gatherer, known, report)
             if not gatherer.is_intact:
                 outputs = _pictures(gatherer, carrier, report, stack)
                 raise _refusal(gatherer, report)
-            report.authentic = check_signature(known, gatherer.is_authentic, report.signed)
+            report.intact = True
         except OccultaError as error:
             report.error = error
-            kept = [file for file in outputs if file is not carrier]
-            files.publish_together([*kept, _filled(written, report)], lambda: None)
+            _publish([*outputs, write_report(written, report.as_dict())], "")
             raise
         said = json.dumps(report.as_dict()) if options.json else report.verdict
-        files.publish_together([carrier, _filled(written, report)], lambda: cli.say(said))
+        _publish([carrier, write_report(written, report.as_dict())], said)
     return 0
+
+
+def _opened(
+    sources: list[sharefiles.ShareFile], key: PrivateKey, report: Report
+) -> Gatherer:
+    """The shares among the sources; what is none is set aside, unless shares are missing."""
+    shares = [source for source in sources if source.is_share]
+    others = [source.name for source in sources if not source.is_share]
+    try:
+        gatherer = Gatherer(shares or sources, key)
+    except OccultaError as error:
+        if error.reason is not Reason.TOO_FEW_SHARES or not others:
+            raise
+        detail = f"{', '.join(others)}: not a share; {error.detail}"
+        raise OccultaError(Reason.NOT_A_SHARE, detail) from None
+    report.set_aside = others
+    return gatherer
+
+
+def _claimed(gatherer: Gatherer, sources: list[sharefiles.ShareFile]) -> list[str]:
+    """Inputs that say they are a share of this set which is not among those in use."""
+    shares = gatherer.opened.shares
+    used = {share.clear.index for share in shares}
+    return [
+        source.name for source in sources
+        if source.clear is not None and source.clear.set_id == shares[0].clear.set_id
+        and source.clear.index not in used
+    ]
+
+
+def _check_origin(gatherer: Gatherer, known: list[VerifyingKey], report: Report) -> None:
+    """Whatever else is wrong; only a signature that is lost is not the sender's fault.
+
+    Raises OccultaError(SIGNATURE_BROKEN).
+    """
+    if not known:
+        return
+    report.origin, report.authentic = NOT_VERIFIED, False
+    if gatherer.conclusion is not None:
+        check_signature(known, gatherer.is_authentic, report.signed)
+        report.origin, report.authentic = VERIFIED, gatherer.damage.digest_matches is True
+
+
+def _publish(outputs: list[files.OutputFile], said: str) -> None:
+    """All or none; of an earlier run into this folder no picture stays beside the new report."""
+    folder = outputs[-1].path.parent
+    kept = {file.path.name for file in outputs}
+
+    def conclude() -> None:
+        for name in {PARTIAL, TAMPER} - kept:
+            files.remove(folder / name)
+        if said:
+            cli.say(said)
+
+    files.publish_together(outputs, conclude)
 
 
 def _restore(gatherer: Gatherer, carrier: files.OutputFile, size: int) -> None:
@@ -59,11 +114,6 @@ def _restore(gatherer: Gatherer, carrier: files.OutputFile, size: int) -> None:
             progress.add(len(data))
     finally:
         progress.close()
-
-
-def _filled(written: files.OutputFile, report: Report) -> files.OutputFile:
-    written.write((json.dumps(report.as_dict(), indent=2) + "\n").encode())
-    return written
 
 
 # Damage.
@@ -92,7 +142,9 @@ def _pictures(
 
 def _front(carrier: files.OutputFile, size: int, stack: ExitStack) -> files.OutputFile:
     """The frame up to the first byte that is lost; all of it where only its shares were altered."""
-    partial = stack.enter_context(files.output(carrier.path.with_name(PARTIAL)))
+    partial = stack.enter_context(
+        files.output(carrier.path.with_name(PARTIAL), replace=True)
+    )
     for chunk in files.chunks_of(carrier.read_again(), CARRIER):
         partial.write(chunk[:size])
         size -= len(chunk[:size])
@@ -101,21 +153,37 @@ def _front(carrier: files.OutputFile, size: int, stack: ExitStack) -> files.Outp
 
 def _refusal(gatherer: Gatherer, report: Report) -> OccultaError:
     damage = gatherer.damage
-    if not damage.altered_shares:
+    who, extent = _who(report.altered_shares or []), _extent(damage, report)
+    if not who and not extent:
         return OccultaError(Reason.DIGEST_MISMATCH, "the restored picture is not the original")
-    names = ", ".join(damage.altered_shares)
-    were = "was" if len(damage.altered_shares) == 1 else "were"
-    return OccultaError(Reason.FRAME_DAMAGED, f"{names} {were} altered: {_extent(damage, report)}")
+    said = ": ".join(filter(None, [who, extent or "the restored picture is not the original"]))
+    if report.origin == NOT_VERIFIED:
+        said += "; origin not verified, the signature is lost"
+    hint = f"see {', '.join([REPORT, *report.pictures])}; fetch the altered shares again"
+    return OccultaError(Reason.FRAME_DAMAGED, said, hint)
+
+
+def _who(altered: list[str]) -> str:
+    if not altered:
+        return ""
+    return f"{', '.join(altered)} {'was' if len(altered) == 1 else 'were'} altered"
 
 
 def _extent(damage: Damage, report: Report) -> str:
     if damage.digest_matches:
-        return "the picture itself could be restored"
-    if report.cells is None:
-        lost = sorted(damage.missing | damage.coarse | damage.located)
-        return f"damaged segments {_listed(lost)}" if lost else "the end of the frame is lost"
-    columns, rows = report.cells
-    return f"{len(damage.cells)} of {columns * rows} cells of the picture are damaged"
+        signed = ", as the satellite signed it" if report.authentic else ""
+        return f"the picture itself could be restored{signed}"
+    found = []
+    lost = sorted(damage.missing | damage.coarse | damage.located)
+    if report.grid is not None and (cells := len(damage.cells)):
+        total = report.grid.columns * report.grid.rows
+        found.append(f"{cells} of {total} cells of the picture are damaged")
+    elif lost:
+        where = " outside the regions of interest" if damage.outside.issuperset(lost) else ""
+        found.append(f"damaged segments {_listed(lost)}{where}")
+    if damage.end_lost:
+        found.append("the end of the frame is lost")
+    return ", ".join(found)
 
 
 def _listed(numbers: list[int]) -> str:

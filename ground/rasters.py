@@ -28,7 +28,7 @@ _COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"
 
 def is_share_image(name: str) -> bool:
     """Whether a file is a raster, and so a share of the `paper` profile; raises OccultaError."""
-    with files.open_input(name) as stream:
+    with files.open_regular(name) as stream:
         return rasters.kind_of(files.read_some(stream, rasters.MAGIC_SIZE, name)) is not None
 
 

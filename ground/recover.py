@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ground.product import CARRIER, PRIVATE, REPORT
-from ground.recovery import check_signature, given
+from ground.recovery import check_signature, given, write_report
 from ground.report import Report, verdict
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
@@ -52,10 +52,11 @@ def run(options: argparse.Namespace) -> int:
             recover(work, key, known, report)
         except OccultaError as error:
             report.error = error
-            _prepare_report(work, report).publish()
+            write_report(work.report, report.as_dict()).publish()
             raise
         said = json.dumps(report.as_dict()) if options.json else verdict(report)
-        outputs = [work.private, work.carrier, _prepare_report(work, report)]
+        written = write_report(work.report, report.as_dict())
+        outputs = [work.private, work.carrier, written]
         files.publish_together(outputs, lambda: cli.say(said))
     return 0
 
@@ -167,8 +168,3 @@ def _mark_again(work: Work, profile: int, found: Recovered) -> bytes:
     except OccultaError:
         return b""  # what came cannot be the outcome of marking: it was altered
     return digest.digest()
-
-
-def _prepare_report(work: Work, report: Report) -> files.OutputFile:
-    work.report.write((json.dumps(report.as_dict(), indent=2) + "\n").encode())
-    return work.report

@@ -1,8 +1,9 @@
-"""What the recoveries of all schemes have in common: what is given, and whose signature it is."""
+"""What the recoveries of all schemes have in common: what is given, whose it is, the report."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -40,3 +41,9 @@ def check_signature(
         what = "is not that of a satellite given" if is_signed else "is missing"
         raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
     return bool(known)
+
+
+def write_report(file: files.OutputFile, said: dict[str, object]) -> files.OutputFile:
+    """Fill `report.json`, which it returns; raises OccultaError for a failure of the disk."""
+    file.write((json.dumps(said, indent=2) + "\n").encode())
+    return file

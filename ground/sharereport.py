@@ -1,17 +1,27 @@
 """The report of a recovery from shares, in the words of ground/report.py.
 
-`intact`: every segment verified and the restored bytes match the sealed digest. `authentic`: the
-known satellite's signature inside the shares verifies.
+`intact`: every segment verified, the restored bytes match the digest inside the shares, and nothing
+else was refused. `origin`: whether a known satellite's signature verifies, over the frame's
+length, its digest and this set of shares. `authentic`: whether the restored bytes are those that
+it signed; null where nobody looked. Of a damaged picture the signature does not say that what is
+left is right.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
+from occulta.codec.jpeg.cells import Grid
 from occulta.errors import OccultaError
 from occulta.schemes.shares.damage import Damage
 from occulta.schemes.shares.gather import Gatherer
 from occulta.schemes.shares.header import share_name
+
+NOT_CHECKED, NOT_VERIFIED, VERIFIED = "not checked", "not verified", "verified"
+"""What is known of the origin."""
+MOST_RUNS = 1000
+"""Runs of damaged cells that a report lists."""
 
 
 @dataclass
@@ -19,7 +29,8 @@ class Report:
     """Filled in as a recovery goes on; nothing is true that was not checked."""
 
     intact: bool = False
-    authentic: bool = False
+    authentic: bool | None = None
+    origin: str = NOT_CHECKED
     signed: bool | None = None
     set_id: str | None = None
     threshold: int | None = None
@@ -28,31 +39,38 @@ class Report:
     carrier_bytes: int | None = None
     carrier_sha256: str | None = None
     damage: Damage | None = None
-    cells: tuple[int, int] | None = None
+    grid: Grid | None = None
+    """The cells of the picture; None while they are not needed or not known."""
     pictures: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    altered_shares: list[str] | None = None
+    """Shares of this frame that are not as they were sent."""
+    set_aside: list[str] = field(default_factory=list)
+    """Inputs that were not used: no shares, or none of this frame."""
     error: OccultaError | None = None
 
-    def enter(self, gatherer: Gatherer) -> None:
-        """What a gatherer found."""
+    def enter(self, gatherer: Gatherer, claimed: list[str]) -> None:
+        """What a gatherer found; `claimed`: inputs it left out that claim to be of its shares."""
         clear = gatherer.opened.clear
         self.set_id, self.threshold = clear.set_id.hex(), clear.threshold
         self.holders = clear.holders
         self.shares = [share.clear.name for share in gatherer.opened.shares]
-        self.damage = gatherer.damage
-        self.intact = gatherer.is_intact
+        self.damage = damage = gatherer.damage
+        touched = sorted({*damage.altered, *damage.moved})
+        self.altered_shares = [*map(share_name, touched), *claimed]
+        self.set_aside += [name for name in damage.headers if name not in claimed]
         if gatherer.conclusion is not None:
             self.signed = bool(gatherer.conclusion.signature)
-        self.carrier_bytes, self.carrier_sha256 = gatherer.length, gatherer.digest.hex()
-        self.cells = gatherer.grid
+        if damage.digest_matches:
+            self.carrier_bytes, self.carrier_sha256 = gatherer.length, gatherer.digest.hex()
+        self.grid = gatherer.grid
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         said: dict[str, object] = {"scheme": "shares", "profile": "jpeg"}
         said |= {name: value for name, value in vars(self).items() if name not in _APART}
         if self.damage is not None:
-            said["altered_shares"] = self.damage.altered_shares
-            said["damage"] = _damage_said(self.damage, self.cells)
+            said["damage"] = _damage_said(self.damage, self.grid)
         if self.error is not None:
             said["error"] = self.error.as_dict()
         said["verdict"] = self.verdict
@@ -68,25 +86,36 @@ class Report:
             words.append("authentic")
         else:
             words.append("signature not checked" if self.signed else "unsigned")
-        if self.damage is not None and self.damage.altered_shares:
-            words.append(f"made good: {', '.join(self.damage.altered_shares)}")
+        if self.altered_shares:
+            words.append(f"made good: {', '.join(self.altered_shares)}")
+        if self.set_aside:
+            words.append(f"set aside: {', '.join(self.set_aside)}")
         return f"{', '.join(words)}: {self.carrier_bytes} bytes of {len(self.shares)} shares"
 
 
-_APART = ("damage", "cells", "error")
+_APART = ("damage", "grid", "error")
 """Fields that JSON shows in another form."""
 
 
-def _damage_said(damage: Damage, cells: tuple[int, int] | None) -> dict[str, object]:
-    """For JSON: shares by name, cells as [column, row]."""
-    columns = cells[0] if cells is not None else 1
+def _damage_said(damage: Damage, grid: Grid | None) -> dict[str, object]:
+    """For JSON: shares by name, damaged cells as runs [column, row, length]."""
+    runs, left_out = _runs(damage, grid)
     return {
         "altered": {share_name(n): sorted(damage.altered[n]) for n in sorted(damage.altered)},
         "moved": {share_name(n): sorted(damage.moved[n]) for n in sorted(damage.moved)},
         "headers": damage.headers, "missing": sorted(damage.missing),
         "restored": sorted(damage.restored), "located": sorted(damage.located),
-        "coarse": sorted(damage.coarse), "head_lost": damage.head_lost,
-        "end_lost": damage.end_lost, "digest_matches": damage.digest_matches,
-        "grid": None if cells is None else list(cells),
-        "cells": [[cell % columns, cell // columns] for cell in sorted(damage.cells)],
+        "coarse": sorted(damage.coarse), "outside_regions": sorted(damage.outside),
+        "head_lost": damage.head_lost, "end_lost": damage.end_lost,
+        "digest_matches": damage.digest_matches, "grid": None if grid is None else list(grid),
+        "cells": len(damage.cells), "runs": runs, "runs_left_out": left_out,
     }
+
+
+def _runs(damage: Damage, grid: Grid | None) -> tuple[list[list[int]], int]:
+    """At most MOST_RUNS runs of damaged cells, each within its row, and how many there are more."""
+    if grid is None:
+        return [], 0
+    runs = damage.cells.rows(grid.columns)
+    listed = [[first, row, last - first + 1] for row, first, last in islice(runs, MOST_RUNS)]
+    return listed, sum(1 for _ in runs)

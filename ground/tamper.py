@@ -13,12 +13,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from occulta.codec.jpeg.cells import Grid
+from occulta.codec.jpeg.cells import SIDE, Grid
 from occulta.codec.jpeg.headers import Frame
 from occulta.codec.jpeg.patchwork import Patchwork
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS
 from occulta.program import files
+from occulta.schemes.shares.cellset import CellSet
 from occulta.schemes.shares.damage import Damage, Rows
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 PARTIAL = "carrier.partial.jpg"
 TAMPER = "tamper.png"
-SIDE = 16
-"""Pixels of a cell's side."""
 MAX_PIXELS = 100_000_000
 """A larger picture is scaled down before it is drawn on: 3 bytes of memory per pixel."""
 _SCALES = (1, 2, 4, 8)
@@ -114,18 +113,22 @@ def _decoded(partial: files.OutputFile, frame: Frame) -> tuple[Image.Image, int]
         return Image.new("RGB", (-(-width // scale), -(-height // scale)), _GREY), scale
 
 
-def _outline(image: Image.Image, cells: Iterable[int], columns: int, scale: int) -> None:
+def _outline(image: Image.Image, cells: CellSet, columns: int, scale: int) -> None:
     """Draw the border of every cell inside it: 2 pixels, 1 in a picture that is scaled down."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(image)
     side = SIDE // scale
-    for cell in cells:
-        row, column = divmod(cell, columns)
-        left, top = side * column, side * row
-        right, bottom = min(left + side, image.width) - 1, min(top + side, image.height) - 1
-        if left <= right and top <= bottom:
-            draw.rectangle((left, top, right, bottom), None, _RED, 2 if scale == 1 else 1)
+    for row, first, last in cells.rows(columns):
+        # A cell of 2 pixels is all border: the run is one box.
+        step = last - first + 1 if side <= 2 else 1
+        for column in range(first, last + 1, step):
+            left, top = side * column, side * row
+            right = min(left + side * step, image.width) - 1
+            bottom = min(top + side, image.height) - 1
+            if left <= right and top <= bottom:
+                box, width = (left, top, right, bottom), 2 if scale == 1 else 1
+                draw.rectangle(box, _RED if side <= 2 else None, _RED, width)
 
 
 class _Writer(io.RawIOBase):

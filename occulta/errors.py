@@ -179,7 +179,7 @@ _HINTS: dict[Reason, str] = {
     Reason.PRIVATE_DATA_INCOMPLETE: "the marked file was cut or altered: fetch it again",
     Reason.COMMAND_REFUSED: "the satellite says why; the link key in use must be a commander's",
     Reason.SHARE_ALTERED: "fetch that share again, or give that of another holder",
-    Reason.FRAME_DAMAGED: "see report.json and tamper.png; fetch the altered shares again",
+    Reason.FRAME_DAMAGED: "see report.json; fetch the altered shares again",
     Reason.OUTPUT_UNWRITABLE: "check the folder and its permissions",
     Reason.DISK_FULL: "free some space and run the command again",
     Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",

@@ -18,7 +18,7 @@ from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.split import Splitter
 
 _SECRET = bytes(range(32))
-_STANZA = bytes(range(crypto.STANZA_SIZE))
+_STANZA = bytes(range(header.STANZA_SIZE))
 _SET_ID = bytes(range(header.SET_ID_SIZE))
 _REGIONS = Regions(((20, 4, 40, 30),))
 _SIGNING = crypto.SigningKey(bytes(range(3, 35)))
@@ -67,7 +67,7 @@ def _share(index: int, form: Form, holders: int) -> keys.Share:
     clear = header.Clear(header.JPEG, form, index, 2, holders, _SET_ID, 1)
     mac_key = bytes([index]) * header.KEY_SIZE
     secrets = header.Secrets(_SECRET, mac_key, _REGIONS, bytes(header.PART_SIZES[form]))
-    return keys.Share(clear, header.seal_header(clear, _STANZA, _SECRET[:16], secrets), mac_key)
+    return keys.Share(clear, header.seal_header(clear, _STANZA, _SECRET, secrets), mac_key)
 
 
 def shared_key(_: Mapping[str, Any]) -> bytes:

@@ -101,6 +101,14 @@ def _split(image: BinaryIO, name: str, done: _Done) -> None:
         _write(done, done.splitter.finish())
     finally:
         progress.close()
+    _refuse_outside(done.made.regions, done.splitter.size)
+
+
+def _refuse_outside(regions: Regions, size: tuple[int, int] | None) -> None:
+    for x, y, width, height in regions.rectangles:
+        if size is not None and (x + width > size[0] or y + height > size[1]):
+            detail = f"{x},{y},{width},{height} is not within {size[0]} x {size[1]} pixels"
+            raise OccultaError(Reason.BAD_REGION, detail)
 
 
 def _write(done: _Done, pieces: list[bytes]) -> None:
@@ -121,6 +129,7 @@ def _said(options: argparse.Namespace, done: _Done) -> str:
             "set_id": clear.set_id.hex(), "threshold": clear.threshold, "holders": clear.holders,
             "shares": shares, "segments": done.splitter.segments,
             "padding_bytes": done.splitter.padding, "original_bytes": done.original,
+            "located_to": "cells" if done.splitter.has_cells else "segments",
             "recipients": clear.recipients, "signed": bool(options.sign),
         })
     pairs = zip(done.outputs, done.sizes, strict=True)
@@ -130,4 +139,7 @@ def _said(options: argparse.Namespace, done: _Done) -> str:
         f"{clear.threshold} of {clear.holders} shares restore {done.original} bytes; "
         f"{done.splitter.padding} bytes of padding in each with a body, {signed}"
     )
+    if not done.splitter.has_cells:
+        aside = ", regions of interest have no effect" if options.roi else ""
+        lines.append(f"damage can be located to segments of 32 KiB only{aside}")
     return "\n".join(lines)

@@ -82,7 +82,7 @@ def _add_analyse(command: argparse.ArgumentParser) -> None:
     place = Path("analysis-out")
     shares.add_argument("-o", dest="folder", type=Path, default=place, metavar="DIR")
     shares.add_argument("--json", action="store_true", help="print the values instead of a table")
-    shares.add_argument("--keys", type=_keys, default=20, metavar="N", help="default: 20")
+    shares.add_argument("--keys", type=_keys, default=20, metavar="N", help="20 if not given")
     shares.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
     shares.add_argument(
         "--roi", metavar="X,Y,W,H", action="append", default=[],

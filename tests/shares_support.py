@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from occulta.codec import crypto
 from occulta.limits import DEFAULT_LIMITS
 from occulta.schemes.shares.gather import Gatherer
+from occulta.schemes.shares.header import INFO, Clear, Secrets, seal_header
 from occulta.schemes.shares.keys import ShareSet, create_set
 from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.segments import (
@@ -17,6 +19,7 @@ from occulta.schemes.shares.segments import (
     MARK_SIZE,
     Segment,
     SetKeys,
+    ShareMac,
     body_size,
     encrypt,
     sizes_of,
@@ -138,3 +141,40 @@ def cipher_index(form: str) -> int:
 def flipped(data: bytes, at: int, mask: int = 1) -> bytes:
     """With one byte changed."""
     return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+
+
+def sealed(clear: Clear, payload: bytes | None = None, part: bytes = bytes(32)) -> bytes:
+    """A header as anybody can make one who has the recipient's public key."""
+    share_key = bytes(32)
+    stanzas = crypto.wrap(KEY.public, INFO, b"", share_key)
+    if payload is None:
+        size = len(part) if clear.form in (1, 4) else 0
+        secrets = Secrets(bytes(32), bytes(32), Regions(), part[:size])
+        return seal_header(clear, stanzas, share_key, secrets)
+    size = len(payload) + crypto.TAG_SIZE
+    front = clear.encode() + stanzas + size.to_bytes(2, "big")
+    return front + crypto.seal_once(share_key, front, payload)
+
+
+def hostile(
+    segments: Sequence[Segment], spoil: bool = False, broken: Container[int] = ()
+) -> list[bytes]:
+    """Both shares of a set whose MACs hold, around any segments.
+
+    `spoil` alters a byte somewhere in each, `broken` the first JPEG byte of those.
+    """
+    made = make()
+    keys = SetKeys(made.set_key, made.shares[0].clear.set_id)
+    share = made.shares[1]
+    mac = ShareMac(share.mac_key, share.header)
+    out = bytearray(share.header)
+    for number, segment in enumerate(segments):
+        body = bytearray(keys.pack(number, segment))
+        if spoil:
+            body[60] ^= 1
+        if number in broken:
+            body[HEAD_SIZE] ^= 1
+        cipher = encrypt(made.frame_key, number, bytes(body))
+        mark = keys.mark(1, number)
+        out += mark + cipher + mac.of(number, mark, hashlib.sha256(cipher).digest())
+    return [made.shares[0].header, bytes(out)]

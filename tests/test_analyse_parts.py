@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sim.analysis import jpeg_study, noise, paper_study, paper_tables, picture, plots
+from sim.analysis import jpeg_study, measures, noise, paper_study, paper_tables, picture, plots
 from tests import jpegs
 from tests.paper_world import picture as scan
 
@@ -26,8 +26,8 @@ def test_noise_is_told_from_what_is_not() -> None:
     assert noise.uaci(size).mean == pytest.approx(33.4635, abs=1e-4)
     one, other = np.random.default_rng(3).integers(0, 256, (2, 256, 256), np.uint8)
     even = paper_tables.Measured(
-        paper_tables.entropy(one), paper_tables.correlation(one), paper_tables.npcr(one, other),
-        paper_tables.uaci(one, other),
+        measures.entropy(one), paper_tables.correlation(one), paper_tables.npcr(one, other),
+        measures.uaci(one, other),
     )
     assert paper_study.is_noise(even, one.shape)
     for change in ({"npcr": 99.4}, {"uaci": 34.0}, {"entropy": 7.99}):

@@ -6,7 +6,6 @@ be refused.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import replace
 
@@ -20,19 +19,15 @@ from occulta.errors import OccultaError, Reason
 from occulta.schemes.shares.conclusion import Conclusion, decode_conclusion
 from occulta.schemes.shares.header import (
     FIXED_SIZE,
-    INFO,
     PAPER,
-    Clear,
-    Secrets,
     header_size,
     parse_clear,
-    seal_header,
 )
 from occulta.schemes.shares.keys import Share, ShareSet, divide, join
-from occulta.schemes.shares.regions import REGIONS_SIZE, Regions
-from occulta.schemes.shares.segments import Kind, Segment, SetKeys, ShareMac, encrypt
+from occulta.schemes.shares.regions import REGIONS_SIZE
+from occulta.schemes.shares.segments import Kind, Segment
 from tests import jpegs
-from tests.shares_support import flipped, gather, make, split
+from tests.shares_support import flipped, gather, hostile, make, sealed, split
 from tests.support import KEY, OTHER_KEY, by_kernel
 
 PICTURE = jpegs.encode(1, 64, 48)
@@ -59,7 +54,9 @@ def test_shares_of_different_frames() -> None:
         error = refused(*pair)
         assert error.reason is Reason.SHARES_OF_DIFFERENT_SETS
         assert OTHER_SET.hex() in error.detail
-    assert refused(a, b, d).reason is Reason.SHARES_OF_DIFFERENT_SETS
+    found, restored = gather([a, d, b])
+    assert (restored, found.is_intact) == (PICTURE, True)
+    assert found.damage.headers == ["input 1"]
 
 
 def test_shares_of_different_frames_to_different_recipients() -> None:
@@ -77,12 +74,20 @@ def test_another_version(version: int) -> None:
     assert "input 1" in error.detail
 
 
-@pytest.mark.parametrize("form", ["seed", "threshold"])
-def test_the_same_share_twice(form: str) -> None:
-    given = shares(form)
-    error = refused(given[1], given[0], given[1])
-    assert error.reason is Reason.SHARE_TWICE
-    assert "share b is given twice: input 0, input 2" in error.detail
+def test_the_same_share_twice() -> None:
+    a, b = shares()
+    several = shares("threshold", holders=(3, 4))
+    for inputs in ((b, a, b), (several[1], several[0], several[1])):
+        error = refused(*inputs)
+        assert error.reason is Reason.SHARE_TWICE
+        assert error.detail == "share b is given twice: input 0, input 2"
+
+
+def test_k_of_n_go_on_with_the_first_copy_of_a_share() -> None:
+    given = shares("threshold")
+    found, restored = gather([given[1], given[0], given[1][:-1]])
+    assert (restored, found.is_intact) == (PICTURE, True)
+    assert found.damage.headers == ["input 2"]
 
 
 def test_too_few() -> None:
@@ -178,19 +183,6 @@ def test_a_header_of_another_share_does_not_fit() -> None:
 # --- hostile senders
 
 
-def sealed(clear: Clear, payload: bytes | None = None, part: bytes = bytes(32)) -> bytes:
-    """A header as anybody can make one who has the recipient's public key."""
-    share_key = bytes(16)
-    stanzas = crypto.wrap(KEY.public, INFO, b"", share_key)
-    if payload is None:
-        size = len(part) if clear.form in (1, 4) else 0
-        secrets = Secrets(bytes(32), bytes(32), Regions(), part[:size])
-        return seal_header(clear, stanzas, share_key, secrets)
-    size = len(payload) + crypto.TAG_SIZE
-    front = clear.encode() + stanzas + size.to_bytes(2, "big")
-    return front + crypto.seal_once(share_key, front, payload)
-
-
 @pytest.mark.parametrize("count", [17, 255])
 def test_an_impossible_list_of_regions(count: int) -> None:
     clear = make().shares[0].clear
@@ -198,23 +190,6 @@ def test_an_impossible_list_of_regions(count: int) -> None:
     assert refused(sealed(clear, payload)).reason is Reason.SHARE_ALTERED
     empty = bytes(64) + b"\1" + bytes(REGIONS_SIZE - 1) + bytes(32)
     assert refused(sealed(clear, empty)).reason is Reason.SHARE_ALTERED
-
-
-def hostile(segments: list[Segment], spoil: bool = False) -> list[bytes]:
-    """Both shares of a set whose MACs hold, around any segments."""
-    made = make()
-    keys = SetKeys(made.set_key, made.shares[0].clear.set_id)
-    share = made.shares[1]
-    mac = ShareMac(share.mac_key, share.header)
-    out = bytearray(share.header)
-    for number, segment in enumerate(segments):
-        body = bytearray(keys.pack(number, segment))
-        if spoil:
-            body[60] ^= 1
-        cipher = encrypt(made.frame_key, number, bytes(body))
-        mark = keys.mark(1, number)
-        out += mark + cipher + mac.of(number, mark, hashlib.sha256(cipher).digest())
-    return [made.shares[0].header, bytes(out)]
 
 
 WORDS = st.integers(0, 0xFFFF)

@@ -28,6 +28,7 @@ from occulta.codec.jpeg.patchwork import Patchwork
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS
 from occulta.program import files
+from occulta.schemes.shares.cellset import CellSet
 from occulta.schemes.shares.damage import Damage, Rows
 from tests.encoder import Picture
 from tests.jpegs import sample
@@ -59,13 +60,17 @@ def cells_of(rows: Iterable[int], columns: int) -> set[int]:
     return {row * columns + column for row in rows for column in range(columns)}
 
 
+def cell_set(cells: Iterable[int]) -> CellSet:
+    return CellSet(range(cell, cell + 1) for cell in cells)
+
+
 def written(
     folder: Path, data: bytes, rows: list[Rows], cells: set[int], columns: int
 ) -> Pictures:
     """Write and publish."""
     with ExitStack() as stack:
         made = write_pictures(
-            folder, rows_of(data)[0], rows, Damage(cells=cells), columns, stack
+            folder, rows_of(data)[0], rows, Damage(cells=cell_set(cells)), columns, stack
         )
         assert not [path for path in folder.iterdir() if path.name in (PARTIAL, TAMPER)]
         files.publish_together(made.outputs, lambda: None)
@@ -134,7 +139,7 @@ def test_rows_with_damaged_cells_are_not_shown(tmp_path: Path) -> None:
     """Only verified rows are: what decodes may be false all the same."""
     data = sample("gray", 5, 96, 80)
     rows = rows_of(data)[1]
-    rows[2:3] = [Rows(rows[2].cut, rows[2].mcus, rows[2].data, frozenset({13}))]
+    rows[2:3] = [Rows(rows[2].cut, rows[2].mcus, rows[2].data, cell_set({13}))]
     written(tmp_path, data, rows, {13}, 6)
     partial = seen(tmp_path, PARTIAL)
     assert (partial[32:48, :88] == 128).all()

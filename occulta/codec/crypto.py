@@ -35,6 +35,8 @@ MAGIC = b"\x0c\xc1"
 """First byte: Occulta; second: version 1 of the format."""
 PRODUCT_ID_SIZE = 8
 FIXED_HEADER_SIZE = 17
+ENCAPSULATED_SIZE = 32
+"""Bytes of an encapsulated X25519 key (RFC 9180, 7.1)."""
 STANZA_SIZE = 64
 TAG_SIZE = 16
 CHUNK_SIZE = 1 << 14
@@ -250,7 +252,7 @@ class Unsealer:
     def conclude(self, sealed: bytes) -> Conclusion:
         """Open the conclusion; raises OccultaError(SEAL_BROKEN)."""
         conclusion = _split_conclusion(self._chunks.open(sealed, _CONCLUSION))
-        if self._key.public.fingerprint not in _fingerprints(conclusion.fingerprints):
+        if self._key.public.fingerprint not in fingerprints_in(conclusion.fingerprints):
             raise OccultaError(Reason.SEAL_BROKEN, "the sealed list of recipients is not this one")
         return conclusion
 
@@ -291,30 +293,38 @@ class _ChunkCipher:
 
 
 def wrap(key: PublicKey, info: bytes, bound: bytes, secret: bytes) -> bytes:
-    """A 16-byte secret for one recipient, STANZA_SIZE bytes (HPKE, base mode, RFC 9180, 5.1.1)."""
+    """A secret for one recipient (HPKE, base mode, RFC 9180, 5.1.1).
+
+    ENCAPSULATED_SIZE + TAG_SIZE bytes longer: STANZA_SIZE for 16 bytes.
+    """
     hpke = HPKE.new(
         receiver_key=import_x25519_public_key(key.raw), aead_id=HPKE.AEAD.AES256_GCM, info=info,
     )
     return bytes(hpke.enc + hpke.seal(secret, bound))
 
 
-def unwrap(key: PrivateKey, info: bytes, bound: bytes, stanzas: bytes) -> bytes:
-    """The secret, from the first stanza that this key opens; raises OccultaError(WRONG_KEY)."""
-    for at in range(0, len(stanzas), STANZA_SIZE):
-        stanza = stanzas[at : at + STANZA_SIZE]
+def unwrap(
+    key: PrivateKey, info: bytes, bound: bytes, stanzas: bytes, size: int = STANZA_SIZE
+) -> bytes:
+    """The secret, from the first stanza that this key opens; raises OccultaError(WRONG_KEY).
+
+    `size`: bytes of each stanza.
+    """
+    for at in range(0, len(stanzas), size):
+        stanza = stanzas[at : at + size]
         try:
             hpke = HPKE.new(
                 receiver_key=import_x25519_private_key(key.raw), aead_id=HPKE.AEAD.AES256_GCM,
-                enc=stanza[:32], info=info,
+                enc=stanza[:ENCAPSULATED_SIZE], info=info,
             )
-            return bytes(hpke.unseal(stanza[32:], bound))
+            return bytes(hpke.unseal(stanza[ENCAPSULATED_SIZE:], bound))
         except ValueError:
             continue
     raise OccultaError(Reason.WRONG_KEY, "the key does not open this file")
 
 
 def seal_once(secret: bytes, header: bytes, plaintext: bytes) -> bytes:
-    """Seal to a fresh 16-byte secret, bound to all of `header`; TAG_SIZE bytes longer."""
+    """Seal to a fresh secret of 16 or 32 bytes, bound to all of `header`; TAG_SIZE bytes longer."""
     return _ChunkCipher(secret, header).seal(plaintext, _DATA)
 
 
@@ -350,6 +360,7 @@ def _split_conclusion(plaintext: bytes) -> Conclusion:
     return Conclusion(plaintext[:_DIGEST_SIZE], plaintext[at + signed + listed :], signature, names)
 
 
-def _fingerprints(joined: bytes) -> Iterator[bytes]:
+def fingerprints_in(joined: bytes) -> Iterator[bytes]:
+    """Fingerprints that were joined, one by one."""
     for at in range(0, len(joined), FINGERPRINT_SIZE):
         yield joined[at : at + FINGERPRINT_SIZE]

@@ -52,6 +52,45 @@ def open_input(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+@contextmanager
+def open_regular(name: str) -> Iterator[BinaryIO]:
+    """Open a regular file, which can be read anywhere and again, and nothing else; never waits.
+
+    A pipe is not even opened: its writer would see a reader come and go. Raises
+    OccultaError(INPUT_UNREADABLE).
+    """
+    try:
+        _refuse_irregular(os.stat(name), name)
+        stream = open(name, "rb", opener=_without_waiting)  # noqa: SIM115 - as above
+    except OSError as error:
+        raise read_failure(error, name) from None
+    with stream:
+        _refuse_irregular(os.fstat(stream.fileno()), name)
+        yield stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """For a name that became a pipe since it was looked at."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _refuse_irregular(found: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        hint = "name a regular file; what comes through a pipe can be copied to one"
+        raise OccultaError(Reason.INPUT_UNREADABLE, f"{name} is not a file", hint)
+
+
+def head_of(name: str, size: int) -> bytes:
+    """Up to `size` first bytes of a regular file; none of what is no file or cannot be read."""
+    if name == STANDARD:
+        return b""
+    try:
+        with open_regular(name) as stream:
+            return read_some(stream, size, name)
+    except OccultaError:
+        return b""
+
+
 def size_of(stream: BinaryIO) -> int | None:
     """Bytes of a named regular file, None for what may hold more or less than it says."""
     if sys.stdin is not None and stream is sys.stdin.buffer:
@@ -214,6 +253,14 @@ def refuse_existing(path: Path) -> None:
     """Raises OccultaError(OUTPUT_EXISTS) if something has this name."""
     if os.path.lexists(path):
         raise OccultaError(Reason.OUTPUT_EXISTS, f"{path} exists already")
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there; raises OccultaError(OUTPUT_UNWRITABLE)."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_failure(error, path) from None
 
 
 @contextmanager

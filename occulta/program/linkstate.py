@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from occulta.errors import OccultaError, Reason
@@ -11,6 +13,8 @@ from occulta.program import files
 
 _SENDER, _RECEIVER = "sender", "receiver"
 _MAX_STATE = 1 << 20
+_GROWTH = 1 << 12
+"""Bytes, a block of most disks, by which the next state may be longer on a full disk."""
 LATEST_CLOCK = 4_102_444_800.0
 """The year 2100, in seconds since 1970. A clock that has failed may say anything, all ones for one:
 the last epoch number, after which there is none.
@@ -59,10 +63,21 @@ class LinkState:
         return sender, receiver
 
     def save(self, kind: str, state: bytes) -> None:
-        """Make a state durable in the place of the last one; raises OccultaError."""
-        with files.output(self._paths[kind], 0o600, replace=True) as out:
-            out.write(state)
-            out.publish()
+        """Make a state durable in the place of the last one; raises OccultaError.
+
+        It is written over a spare file, and takes its place: a disk that others have filled does
+        not stop the link, nor the telecommands that could make room.
+        """
+        path = self._paths[kind]
+        spare = path.with_name(f".{path.name}.spare")
+        try:
+            _overwrite(spare, state)
+            os.replace(spare, path)
+            files.sync_folder(path.parent)
+        except OSError as error:
+            raise files.write_failure(error, path) from None
+        with suppress(OSError):  # the next save then needs some room
+            _overwrite(spare, bytes(len(state) + _GROWTH))
 
     def _read(self, kind: str) -> bytes | None:
         path = self._paths[kind]
@@ -73,3 +88,16 @@ class LinkState:
             return None
         except OSError as error:
             raise files.read_failure(error, path) from None
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """These bytes and no others, durable, on the blocks that the file has; raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        view = memoryview(data)
+        while view:  # a disk nearly full takes a part, then nothing
+            view = view[os.write(descriptor, view) :]
+        os.ftruncate(descriptor, len(data))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occulta.codec.crypto import FINGERPRINT_SIZE, STANZA_SIZE
+from occulta.codec.crypto import FINGERPRINT_SIZE
 from occulta.schemes.shares.header import (
     JPEG,
     KEY_SIZE,
     SET_ID_SIZE,
+    STANZA_SIZE,
     Clear,
     Form,
     Secrets,
@@ -27,7 +28,6 @@ from sim.analysis.measures import Pixels, Statistics, statistics
 
 Random = Callable[[int], bytes]
 _CHUNK = 1 << 16
-_SHARE_KEY_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,6 @@ def _share_set(random: Random, regions: Regions) -> ShareSet:
     for index, (form, part) in enumerate(((Form.SEED, frame_key), (Form.CIPHER, b""))):
         clear = Clear(JPEG, form, index, 2, 2, set_id, 1)
         secrets = Secrets(set_key, random(KEY_SIZE), regions, part)
-        header = seal_header(clear, random(STANZA_SIZE), random(_SHARE_KEY_SIZE), secrets)
+        header = seal_header(clear, random(STANZA_SIZE), random(KEY_SIZE), secrets)
         shares.append(Share(clear, header, secrets.mac_key))
     return ShareSet(set_key, frame_key, regions, random(FINGERPRINT_SIZE), tuple(shares))

@@ -62,7 +62,7 @@ def paper_row() -> tuple[str, ...]:
     uaci, npcr = (fmean(column) for column in zip(*paper_tables.TABLE_3.values(), strict=True))
     shares = [share for pair in paper_tables.TABLE_4.values() for share in pair]
     sides = [fmean(map(abs, side)) for side in zip(*shares, strict=True)]
-    return ("papers/003, |means|", NONE, *map(coefficient, sides), f"{npcr:.4f}", f"{uaci:.4f}")
+    return ("papers/003, means", NONE, *map(coefficient, sides), f"{npcr:.4f}", f"{uaci:.4f}")
 
 
 def _row(name: str, found: Statistics) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from occulta.codec.jpeg import cell_kernel as cells_layout
 from occulta.codec.jpeg import entropy_kernel as layout
-from occulta.codec.jpeg.cell_engine import CellEngine, CellKeys, CellRun
-from occulta.codec.jpeg.cell_grid import Cut, Geometry, Grid
+from occulta.codec.jpeg.cell_engine import HASH_SIZE, CellEngine, CellKeys, CellRun
+from occulta.codec.jpeg.cell_grid import SIDE, Cut, Geometry, Grid
 from occulta.codec.jpeg.engine import MARGIN, NO_LIMIT, ScanRun
 from occulta.codec.jpeg.headers import Scan
 from occulta.codec.jpeg.structure import Item
@@ -28,7 +28,8 @@ from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
 
 __all__ = [
-    "CellDecoder", "CellKeys", "CellReader", "Cut", "Decoded", "Geometry", "Grid", "Stretch",
+    "HASH_SIZE", "SIDE", "CellDecoder", "CellKeys", "CellReader", "Cut", "Decoded", "Geometry",
+    "Grid", "Stretch",
 ]
 
 _PIECE = 1 << 16
@@ -124,6 +125,12 @@ class CellReader:
         return Grid.of(frame) if frame is not None and frame.height else None
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the picture in pixels; None until both are known."""
+        frame = self._engine.frame
+        return (frame.width, frame.height) if frame is not None and frame.height else None
+
+    @property
     def geometry(self) -> Geometry | None:
         """Where the cells lie in the scan; None before it begins, and where it cannot be cut."""
         run = self._engine.cut_run
@@ -177,6 +184,8 @@ class CellDecoder:
         self._run = run
         self.geometry = run.geometry
         """Where the cells lie in the scan."""
+        self.restart_interval = run.params[layout.INTERVAL]
+        """MCUs between restart markers; 0 without."""
 
     def decode(self, cut: Cut, data: bytes, mcus: int) -> Decoded:
         """Decode `mcus` MCUs, usually whole rows, of the data behind a cut.

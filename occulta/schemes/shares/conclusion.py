@@ -34,9 +34,7 @@ class Conclusion:
 
     def names(self, recipient: crypto.PublicKey) -> bool:
         """True if it is meant for this recipient."""
-        listed = self.fingerprints
-        cuts = range(0, len(listed), FINGERPRINT_SIZE)
-        return recipient.fingerprint in [listed[at : at + FINGERPRINT_SIZE] for at in cuts]
+        return recipient.fingerprint in crypto.fingerprints_in(self.fingerprints)
 
     def _statement(self, clear: Clear) -> bytes:
         context = crypto.Context(SCHEME, clear.profile, clear.set_id)

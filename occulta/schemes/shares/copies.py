@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
-from typing import NamedTuple
+from itertools import islice, product
 
 from Crypto.Util.strxor import strxor
 
 from occulta.schemes.shares.damage import Damage
+from occulta.schemes.shares.finding import Finder, in_order_of_rank
 from occulta.schemes.shares.header import Form
-from occulta.schemes.shares.locate import Place, by_number, locate, search
+from occulta.schemes.shares.locate import Place
 from occulta.schemes.shares.opening import OpenSet, OpenShare
 from occulta.schemes.shares.segments import (
     GRAIN,
-    HEAD_SIZE,
     MAC_SIZE,
     MARK_SIZE,
     MAX_SEGMENT,
@@ -24,18 +23,13 @@ from occulta.schemes.shares.segments import (
     Sizes,
     body_size,
     encrypt,
-    sizes_of,
 )
 
-_SPARE_NUMBERS = 16
-
-
-class Copy(NamedTuple):
-    """Where a segment stands in a share, how large it is, and whether its MAC holds."""
-
-    place: Place
-    size: int
-    holds: bool
+_MOST_SIZES = 4
+_MOST_ATTEMPTS = 32
+"""Ways to read a segment that does not verify, tried at most."""
+_MOST_LOST = TARGET
+"""Bytes that a segment may have lost and still be read."""
 
 
 class Copies:
@@ -47,14 +41,12 @@ class Copies:
         self._keys = keys
         self._damage = damage
         self._frame_key = opened.frame_key
-        self._holders = [*opened.ciphers]
-        if opened.stream is not None:
-            self._holders.append(opened.stream)
-        self._places = [self._locate(share) for share in self._holders]
-        self.count = 1 + max((number for found in self._places for number in found), default=-1)
+        self._finder = Finder(opened, keys, damage)
+        self._holders, self._places = self._finder.holders, self._finder.places
+        self.count = self._finder.count
         """One more than the highest number found."""
-        for share, found in zip(self._holders, self._places, strict=True):
-            self._search(share, found)
+        self._guessed: list[set[int]] = [set() for _ in self._holders]
+        """Per share the segments that have a place without their mark."""
         self._expected = [
             Place(0, share.start, self._first(at)) if 0 not in self._places[at] else None
             for at, share in enumerate(self._holders)
@@ -69,35 +61,13 @@ class Copies:
         ends = [place.at for places in self._places[at].values() for place in places]
         return min(ends, default=self._holders[at].source.size)
 
-    def _locate(self, share: OpenShare) -> dict[int, list[Place]]:
-        room = max(holder.source.size for holder in self._holders)
-        marks = {
-            self._keys.mark(share.clear.index, number): number
-            for number in range(room // TARGET + _SPARE_NUMBERS)
-        }
-        found = locate(share.source, share.start, marks)
-        self._note_order(share, found)
-        return by_number(found)
-
-    def _search(self, share: OpenShare, found: dict[int, list[Place]]) -> None:
-        missing = [number for number in range(self.count) if number not in found]
-        marks = {self._keys.mark(share.clear.index, number): number for number in missing}
-        if not marks:
-            return
-        places = [place for copies in found.values() for place in copies]
-        for place in search(share.source, share.start, places, marks):
-            found.setdefault(place.number, [place])
-            self._note(self._damage.moved, share, place.number)
-
-    def _note_order(self, share: OpenShare, found: list[Place]) -> None:
-        last = -1
-        for place in found:
-            if place.number <= last or (last < 0 and place.at != share.start):
-                self._note(self._damage.moved, share, place.number)
-            last = max(last, place.number)
-
     def _note(self, where: dict[int, set[int]], share: OpenShare, number: int) -> None:
-        where.setdefault(share.clear.index, set()).add(number)
+        self._finder.note(where, share, number)
+
+    def note_end(self, number: int) -> None:
+        """The last segment is nowhere: every share was cut before it."""
+        for share in self._holders:
+            self._note(self._damage.altered, share, number)
 
     # Reading.
 
@@ -107,16 +77,22 @@ class Copies:
             expected = self._expected[at]
             if number not in found and expected and expected.end - expected.at >= GRAIN:
                 found[number] = [Place(number, expected.at, expected.end)]
+                self._guessed[at].add(number)
             self._expected[at] = None
         if number < self.count:
             return True
         # Behind the last mark anything may stand: it is a segment if one of its checks says so.
         return any(each.data_holds or each.hashes_hold for each in self.attempts(number))
 
+    def stands(self, number: int) -> bool:
+        """Whether everything that makes up a segment has a place, in whatever state."""
+        ciphers = len(self._opened.ciphers)
+        has = [number in found for found in self._places]
+        return any(has[:ciphers]) and all(has[ciphers:])
+
     def verified(self, number: int) -> Checked | None:
         """The segment, if the MACs of all that it takes hold; every share is checked."""
-        sizes = self._sizes(number)
-        good = [self._good(at, number, sizes) for at in range(len(self._holders))]
+        good = [self._good(at, number) for at in range(len(self._holders))]
         ciphers = [body for body in good[: len(self._opened.ciphers)] if body is not None]
         if not ciphers:
             return None
@@ -128,7 +104,10 @@ class Copies:
         return self._keys.unpack(number, strxor(ciphers[0], stream))
 
     def attempts(self, number: int) -> Iterator[Checked]:
-        """Whatever can be read of a segment that does not verify, from each pair of copies."""
+        """What can be read of a segment that does not verify, from each pair of copies."""
+        return islice(self._attempts(number), _MOST_ATTEMPTS)
+
+    def _attempts(self, number: int) -> Iterator[Checked]:
         for sizes, pieces in self._pairs(number):
             readings = [self._readings(share, place, sizes) for share, place in pieces]
             for bodies in product(*readings):
@@ -140,61 +119,80 @@ class Copies:
                 if found is not None:
                     yield found
 
-    def _good(self, at: int, number: int, sizes: list[int]) -> bytes | None:
+    def _good(self, at: int, number: int) -> bytes | None:
         """The encrypted body of a copy in one share whose MAC holds."""
         share, found = self._holders[at], self._places[at]
         places = found.get(number, [])
         for place in places:
             extent = place.end - place.at
-            for size in dict.fromkeys([*sizes, min(extent, MAX_SEGMENT) // GRAIN * GRAIN]):
+            for size in self._sizes(at, place, number):
                 sealed = share.source.read(place.at, size)
-                if size and len(sealed) == size and share.mac.holds(number, sealed):
+                if len(sealed) == size and share.mac.holds(number, sealed):
                     self._expected[at] = Place(number, place.at + size, place.end)
                     is_followed = number + 1 in found or number + 1 == self.count
                     if len(places) > 1 or (extent != size and is_followed):
                         self._note(self._damage.moved, share, number)
                     return sealed[MARK_SIZE:-MAC_SIZE]
-        if places and sizes:
-            self._expected[at] = Place(number, places[0].at + sizes[0], places[0].end)
+        if places:
+            told = self._told(at, places[0], number)
+            if told:
+                self._expected[at] = Place(number, places[0].at + told[0], places[0].end)
         self._note(self._damage.altered, share, number)
         return None
 
-    def _sizes(self, number: int) -> list[int]:
-        """The sizes that the readable heads of a segment tell."""
-        return list(dict.fromkeys(sizes.segment for sizes, _ in self._pairs(number)))
+    def _sizes(self, at: int, place: Place, number: int) -> list[int]:
+        """The sizes that a copy can have, none beyond its place.
+
+        Where the head can be read alone, one that was altered would break the MAC anyway: nothing
+        but what it tells is tried. Nobody else's head has a say, and so what is read for all
+        copies is not more than the file, or a few times that of key streams.
+        """
+        told = self._told(at, place, number)
+        if self._frame_key is not None or number in self._guessed[at]:
+            return told
+        whole = min(place.end - place.at, MAX_SEGMENT) // GRAIN * GRAIN
+        return list(dict.fromkeys([whole, *told] if whole else told))
+
+    def _told(self, at: int, place: Place, number: int) -> list[int]:
+        if self._frame_key is not None:
+            pairs: list[tuple[Place, Place | None]] = [(place, None)]
+        elif self._holders[at] is self._opened.stream:
+            pairs = [(other, place) for other in self._places[0].get(number, [])]
+        else:
+            pairs = [(place, other) for other in self._places[-1].get(number, [])]
+        share = at if self._frame_key is not None else 0
+        told = (self._finder.sizes(number, cipher, share, stream) for cipher, stream in pairs)
+        extent = place.end - place.at
+        sizes = [each.segment for each in told if each is not None and each.segment <= extent]
+        return list(dict.fromkeys(sizes))[:_MOST_SIZES]
 
     def _pairs(self, number: int) -> Iterator[tuple[Sizes, list[tuple[OpenShare, Place]]]]:
         """Every way to read the segment: a copy of the ciphertext, and one of the key stream."""
-        count = len(self._opened.ciphers)
-        for share, found in zip(self._holders[:count], self._places, strict=False):
-            for place in found.get(number, []):
-                head = share.source.read(place.at + MARK_SIZE, HEAD_SIZE)
-                if self._frame_key is not None:
-                    sizes = sizes_of(encrypt(self._frame_key, number, head))
-                    if sizes is not None:
-                        yield sizes, [(share, place)]
+        ciphers = self._places[: len(self._opened.ciphers)]
+        beside: list[Place | None] = [None]
+        if self._frame_key is None:
+            beside = [*self._places[-1].get(number, [])]
+        for at, place in in_order_of_rank(ciphers, number):
+            for other in beside:
+                sizes = self._finder.sizes(number, place, at, other)
+                if sizes is None:
                     continue
-                for other in self._places[-1].get(number, []):
-                    yield from self._paired(head, (share, place), other)
-
-    def _paired(
-        self, head: bytes, piece: tuple[OpenShare, Place], other: Place
-    ) -> Iterator[tuple[Sizes, list[tuple[OpenShare, Place]]]]:
-        stream = self._holders[-1]
-        beside = stream.source.read(other.at + MARK_SIZE, HEAD_SIZE)
-        if len(beside) == len(head):
-            sizes = sizes_of(strxor(head, beside))
-            if sizes is not None:
-                yield sizes, [piece, (stream, other)]
+                pieces = [(self._holders[at], place)]
+                if other is not None:
+                    pieces.append((self._holders[-1], other))
+                yield sizes, pieces
 
     def _readings(self, share: OpenShare, place: Place, sizes: Sizes) -> list[bytes]:
         """Bodies of the right size out of a place; two where it may have lost or gained bytes.
 
         Of the second one the bytes up to the end of the JPEG bytes are taken from the begin of the
-        place, the rest from its end.
+        place, the rest from its end. None where too much is lacking: what an altered head claims
+        costs no memory.
         """
         size = body_size(sizes.segment)
         extent = min(place.end - place.at, 2 * MAX_SEGMENT)
+        if sizes.segment > extent + _MOST_LOST:
+            return []
         start = place.at + MARK_SIZE
         front = share.source.read(start, min(size, max(0, extent - MARK_SIZE - MAC_SIZE)))
         front = front.ljust(size, b"\0")

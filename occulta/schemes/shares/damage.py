@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from occulta.codec.jpeg.cells import Cut
+from occulta.schemes.shares.cellset import CellSet
 from occulta.schemes.shares.header import share_name
 
 
@@ -15,13 +16,14 @@ class Rows:
     `cut` tells the place and the state before the first MCU; of missing segments only its `mcu`
     is known and the rest is zero. `data` is verified entropy-coded bytes from the cut on (as
     `CellDecoder.decode` takes them), of which only the first `mcus` MCUs count; None where nothing
-    verified is left. `damaged`: numbers of damaged cells, row * columns + column.
+    verified is left. `damaged`: its damaged cells.
+    Neither data nor damaged cells: rows that are whole but cannot be decoded by themselves.
     """
 
     cut: Cut
     mcus: int
     data: bytes | None
-    damaged: frozenset[int] = frozenset()
+    damaged: CellSet = field(default_factory=CellSet)
 
 
 @dataclass(slots=True)
@@ -42,7 +44,10 @@ class Damage:
     """Damaged segments whose damaged cells are known one by one, as far as decoding kept step."""
     coarse: set[int] = field(default_factory=set)
     """Damaged segments located no closer than the segment; missing ones are not repeated here."""
-    cells: set[int] = field(default_factory=set)
+    outside: set[int] = field(default_factory=set)
+    """Those located segments of which every cell with a hash is whole, in a picture with regions
+    of interest: the damage is outside the regions."""
+    cells: CellSet = field(default_factory=CellSet)
     """Every damaged cell of the picture, row * columns + column."""
     head_lost: bool = False
     """The headers of the JPEG are not there, or those of a file without cells: no place in the

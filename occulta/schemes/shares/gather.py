@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from occulta.codec.crypto import PrivateKey, VerifyingKey
-from occulta.codec.jpeg.cells import CellDecoder, CellKeys, Cut, Geometry, Grid
+from occulta.codec.jpeg.cells import CellDecoder, CellKeys, Cut, Grid
+from occulta.codec.jpeg.structure import ItemKind, JpegBuffer
 from occulta.errors import OccultaError
 from occulta.limits import DEFAULT_LIMITS, Limits
+from occulta.schemes.shares.cellset import MAX_RUNS, CellSet
 from occulta.schemes.shares.conclusion import Conclusion, decode_conclusion
 from occulta.schemes.shares.copies import Copies
 from occulta.schemes.shares.damage import Damage, Rows
 from occulta.schemes.shares.header import Form
+from occulta.schemes.shares.judge import Judge, Judged
 from occulta.schemes.shares.locate import Source
 from occulta.schemes.shares.opening import open_shares
-from occulta.schemes.shares.regions import Regions
-from occulta.schemes.shares.segments import HASH_SIZE, Checked, Kind, Segment, SetKeys
+from occulta.schemes.shares.segments import Checked, Kind, Segment, SetKeys
 
 
 class _Band(NamedTuple):
-    """Rows of cells of which something is known: the first `good` MCUs are as they were."""
+    """MCUs of the segment `number`, or (-1) of none that is known; and which cells are damaged."""
 
     number: int
-    cut: Cut
+    mcu: int
     mcus: int
-    good: int
-    cells: frozenset[int]
+    cells: CellSet
 
 
 class Gatherer:
@@ -57,11 +59,12 @@ class Gatherer:
         self._kernel = kernel
         secrets, clear = self.opened.shares[0].secrets, self.opened.clear
         self._regions = secrets.regions
+        self._runs_left = MAX_RUNS
         self._keys = SetKeys(secrets.set_key, clear.set_id)
         self._copies = Copies(self.opened, self._keys, self.damage)
         self._head = bytearray()
         self._bands: list[_Band] = []
-        self._decoder: CellDecoder | None = None
+        self._judge: Judge | None = None
 
     @property
     def is_intact(self) -> bool:
@@ -70,17 +73,22 @@ class Gatherer:
         Of two shares any alteration does; of k-of-n only what no share could make good.
         """
         redundant = self.opened.clear.form is Form.THRESHOLD
-        return self.damage.is_lossless and (redundant or not self.damage.altered_shares)
+        damage = self.damage
+        return damage.is_lossless and (redundant or not (damage.altered or damage.moved))
 
     @property
     def head(self) -> bytes:
         """The headers of the JPEG, up to its first scan, as far as they were restored."""
-        return bytes(self._head)
+        buffer = JpegBuffer(self._limits)
+        with suppress(OccultaError):  # those before the damage are there all the same
+            buffer.append(bytes(self._head))
+        scans = (item.start for item in buffer.items if item.kind is ItemKind.SCAN)
+        return bytes(self._head[: next(scans, len(self._head))])
 
     @property
     def grid(self) -> Grid | None:
         """The cells of the picture; None while they are not needed or without its headers."""
-        return None if self._decoder is None else self._decoder.geometry.grid
+        return None if self._judge is None else self._judge.geometry.grid
 
     def is_authentic(self, satellite: VerifyingKey) -> bool:
         """True if this satellite signed the frame to this recipient; says nothing of damage."""
@@ -92,24 +100,28 @@ class Gatherer:
     def restore(self) -> Iterator[bytes]:
         """The bytes of the frame in order, without those that are lost."""
         digest, in_head, number = hashlib.sha256(), True, 0
+        last: Segment | None = None
         while self.conclusion is None and self._copies.has(number):
-            segment, cells = self._read(number)
+            last, judged = self._read(number)
+            segment = last if judged is None else judged.segment
             if segment is None or segment.kind is not Kind.PLAIN:
                 in_head = False
             elif in_head and len(self._head) <= self._limits.max_header_bytes:
                 self._head += segment.data
             if segment is not None and segment.cut is not None:
-                self._note(number, segment, segment.cut, cells)
-            if segment is not None and segment.kind is Kind.CONCLUSION:
-                self.conclusion = decode_conclusion(segment.data)
-            elif segment is not None and cells is None:
-                digest.update(segment.data)
-                self.length += len(segment.data)
-                self.prefix += len(segment.data) if self._is_whole else 0
-                yield segment.data
+                self._note(number, segment, segment.cut, judged)
+            if last is not None and last.kind is Kind.CONCLUSION:
+                self.conclusion = decode_conclusion(last.data)
+            elif last is not None:
+                digest.update(last.data)
+                self.length += len(last.data)
+                self.prefix += len(last.data) if self._is_whole else 0
+                yield last.data
             number += 1
         self.segments = number
         self.digest = digest.digest()
+        if self.conclusion is None and (not number or (last and last.kind is not Kind.CONCLUSION)):
+            self._copies.note_end(number)
         self._conclude()
 
     def rows(self) -> Iterator[Rows]:
@@ -117,13 +129,19 @@ class Gatherer:
 
         Reads the shares again; nothing where the headers of the JPEG are lost.
         """
-        for band in self._runs():
-            if band.good:
-                segment, _ = self._read(band.number)
-                yield Rows(band.cut, band.good, None if segment is None else segment.data)
-            if band.good < band.mcus:
-                cut = _at(band.cut.mcu + band.good) if band.good else band.cut
-                yield Rows(cut, band.mcus - band.good, None, band.cells)
+        judge = self._open_judge()
+        if judge is None:
+            return
+        for band in self._runs(judge):
+            segment, judged = None, None
+            if band.number >= 0:
+                segment, judged = self._read(band.number, band.mcu)
+            if judged is not None:
+                yield from judge.rows(judged)
+            elif segment is not None and segment.cut is not None:
+                yield Rows(segment.cut, segment.mcus, segment.data)
+            else:
+                yield judge.lost(band.cells, band.mcu, band.mcu + band.mcus)
 
     @property
     def _is_whole(self) -> bool:
@@ -133,51 +151,61 @@ class Gatherer:
 
     # Segments.
 
-    def _read(self, number: int) -> tuple[Segment | None, frozenset[int] | None]:
-        """A segment and its damaged cells, None where it is whole; notes what is wrong."""
+    def _read(self, number: int, mcu: int | None = None) -> tuple[Segment | None, Judged | None]:
+        """A segment that is whole, or what can be said of one that is not; notes what is wrong.
+
+        `mcu`: where the rows before it end.
+        """
         found = self._copies.verified(number)
         if found is not None and found.data_holds and found.hashes_hold:
             return found.segment, None
-        attempts = []
+        best: Judged | None = None
         for attempt in self._copies.attempts(number):
             if attempt.data_holds:
                 self.damage.restored.add(number)
                 return attempt.segment, None
-            attempts.append(attempt)
-        judged = [known for each in attempts if (known := self._judge(each)) is not None]
-        if judged:
+            judged = self._judged(attempt, self._scanned if mcu is None else mcu)
+            if judged is not None and (best is None or len(judged.cells) < len(best.cells)):
+                best = judged
+        if best is not None:
             self.damage.located.add(number)
-            return min(judged, key=lambda known: len(known[1]))
-        where = self.damage.coarse if attempts else self.damage.missing
+            return None, best
+        where = self.damage.coarse if self._copies.stands(number) else self.damage.missing
         where.add(number)
         return None, None
 
-    def _judge(self, found: Checked) -> tuple[Segment, frozenset[int]] | None:
-        """The damaged cells of rows whose hashes are known to be right."""
-        segment = found.segment
-        if not found.hashes_hold or segment.cut is None:
-            return None
-        decoder = self._open_decoder()
-        if decoder is None:
-            return None
-        return segment, damaged_cells(decoder, self._regions, segment, segment.cut)
+    @property
+    def _scanned(self) -> int:
+        """MCUs up to the end of the last rows found."""
+        return self._bands[-1].mcu + self._bands[-1].mcus if self._bands else 0
 
-    def _open_decoder(self) -> CellDecoder | None:
-        if self._decoder is None and not self.damage.head_lost:
+    def _judged(self, found: Checked, mcu: int) -> Judged | None:
+        """The damaged cells of rows whose hashes are known to be right."""
+        cut = found.segment.cut
+        if not found.hashes_hold or cut is None or cut.mcu < mcu:
+            return None
+        judge = self._open_judge()
+        return None if judge is None else judge.judge(found.segment)
+
+    def _open_judge(self) -> Judge | None:
+        if self._judge is None and not self.damage.head_lost:
             keys = CellKeys(self._keys.cells)
             try:
-                self._decoder = CellDecoder(bytes(self._head), keys, self._limits, self._kernel)
+                decoder = CellDecoder(self.head, keys, self._limits, self._kernel)
             except OccultaError:
                 self.damage.head_lost = True
-        return self._decoder
+            else:
+                self._judge = Judge(decoder, self._regions)
+        return self._judge
 
-    def _note(
-        self, number: int, segment: Segment, cut: Cut, cells: frozenset[int] | None
-    ) -> None:
-        good = segment.mcus
-        if cells is not None and self._decoder is not None:
-            good = _good_mcus(self._decoder.geometry, self._regions, segment, cut, cells)
-        self._bands.append(_Band(number, cut, segment.mcus, good, cells or frozenset()))
+    def _note(self, number: int, segment: Segment, cut: Cut, judged: Judged | None) -> None:
+        cells = CellSet()
+        if judged is not None:
+            if self._regions.rectangles and not judged.cells:
+                self.damage.outside.add(number)
+            cells = CellSet(judged.cells.runs, max(1, self._runs_left))
+            self._runs_left -= len(cells.runs)
+        self._bands.append(_Band(number, cut.mcu, segment.mcus, cells))
 
     # The whole.
 
@@ -187,69 +215,33 @@ class Gatherer:
         if self.conclusion is not None:
             expected = (self.conclusion.length, self.conclusion.digest)
             damage.digest_matches = (self.length, self.digest) == expected
-        if not damage.is_lossless:
-            for band in self._runs():
-                damage.cells |= band.cells
+        judge = None if damage.is_lossless else self._open_judge()
+        if judge is not None:
+            damage.cells = CellSet(run for band in self._runs(judge) for run in band.cells.runs)
 
-    def _runs(self) -> Iterator[_Band]:
+    def _runs(self, judge: Judge) -> Iterator[_Band]:
         """What is known of the scan, and between it what is not."""
-        decoder = self._open_decoder()
-        if decoder is None:
-            return
-        at, geometry = 0, decoder.geometry
+        damage, at, number = self.damage, 0, 0
+        lost = damage.missing | damage.coarse | damage.located
+        if damage.end_lost:
+            lost.add(self.segments)
         for band in self._bands:
-            if band.cut.mcu < at or band.cut.mcu + band.mcus > geometry.mcus:
+            if band.mcu < at or not judge.holds(band.mcu, band.mcus):
                 continue  # no satellite writes that
-            if band.cut.mcu > at:
-                yield _gap(geometry, at, band.cut.mcu)
+            if band.mcu > at:
+                yield _gap(judge, at, band.mcu, lost, range(number, band.number))
             yield band
-            at = band.cut.mcu + band.mcus
-        if at < geometry.mcus:
-            yield _gap(geometry, at, geometry.mcus)
+            at, number = band.mcu + band.mcus, band.number + 1
+        if at < judge.geometry.mcus:
+            numbers = range(number, self.segments + 1)
+            yield _gap(judge, at, judge.geometry.mcus, lost, numbers)
 
 
-def damaged_cells(
-    decoder: CellDecoder, regions: Regions, segment: Segment, cut: Cut
-) -> frozenset[int]:
-    """Cells of a segment whose hash is not the one sent, and all behind where decoding stopped.
+def _gap(judge: Judge, start: int, end: int, lost: set[int], numbers: range) -> _Band:
+    """MCUs that no segment of rows holds, but some of `numbers` if those are not lost.
 
-    Of cells outside the regions of interest only the latter can be known.
+    Rows that are longer than a segment can be travel as plain bytes.
     """
-    geometry = decoder.geometry
-    first, count = geometry.first_cell(cut), geometry.cells_in(cut, segment.mcus)
-    found = decoder.decode(cut, segment.data, segment.mcus).hashes
-    damaged = set(range(first + len(found) // HASH_SIZE, first + count))
-    columns = geometry.grid.columns
-    hashed = regions.cells(first // columns, count // columns, columns)
-    for index, cell in enumerate(hashed):
-        at, sent = HASH_SIZE * (cell - first), segment.hashes[HASH_SIZE * index :][:HASH_SIZE]
-        if found[at : at + HASH_SIZE] != sent:
-            damaged.add(cell)
-    return frozenset(damaged)
-
-
-def _good_mcus(
-    geometry: Geometry, regions: Regions, segment: Segment, cut: Cut, cells: frozenset[int]
-) -> int:
-    """How many MCUs before the first damaged cell verify: whole rows, where all have hashes."""
-    if regions.rectangles:
-        return 0
-    good = 0
-    first = min(cells, default=geometry.first_cell(cut) + geometry.cells_in(cut, segment.mcus))
-    while good < segment.mcus:
-        band = geometry.band_mcus(cut.mcu + good)
-        if (geometry.row_of(cut.mcu + good + band)) * geometry.grid.columns > first:
-            break
-        good += band
-    return min(good, segment.mcus)
-
-
-def _at(mcu: int) -> Cut:
-    return Cut(mcu, 0, 0, (0, 0, 0, 0), 0, 0)
-
-
-def _gap(geometry: Geometry, start: int, end: int) -> _Band:
-    """Rows of which nothing is known."""
-    first = geometry.row_of(start) * geometry.grid.columns
-    last = geometry.row_of(end) * geometry.grid.columns
-    return _Band(-1, _at(start), end - start, 0, frozenset(range(first, last)))
+    is_whole = bool(numbers) and lost.isdisjoint(numbers)
+    cells = CellSet() if is_whole else CellSet([range(*judge.span(start, end))])
+    return _Band(-1, start, end - start, cells)

@@ -1,7 +1,7 @@
 """The clear header of a share, and what it seals to the recipients.
 
     magic 0C C2 | version 1 | scheme 4 | profile | form | share index | threshold | holders |
-    set id 16 | recipients 1 | per recipient: encapsulated key 32, wrapped share key 32 |
+    set id 16 | recipients 1 | per recipient: encapsulated key 32, wrapped share key 48 |
     size 2 | sealed: set key 32, MAC key 32, regions 1 + 16 * 8, part of the frame's key 0 or 32
 
 The sealed part is under AES-256-GCM and bound to every byte before it; its size depends on the
@@ -26,10 +26,14 @@ PAPER = 2
 """Numbers of the profiles."""
 SET_ID_SIZE = 16
 FIXED_SIZE = 26
-MAX_HEADER_SIZE = 2048
+MAX_HEADER_SIZE = 1024
 MAX_HOLDERS = 16
-MAX_RECIPIENTS = 24
+MAX_RECIPIENTS = 9
+"""As many as leave a share that is a sealed key below 1 KiB."""
 KEY_SIZE = 32
+"""Bytes of every key, so that AES-256 is what protects the frame throughout."""
+STANZA_SIZE = crypto.ENCAPSULATED_SIZE + KEY_SIZE + crypto.TAG_SIZE
+"""Bytes per recipient."""
 INFO = b"occulta share" + MAGIC + bytes([VERSION, SCHEME])
 """The HPKE info string (RFC 9180, 5.1)."""
 _SIZE_SIZE = 2
@@ -144,7 +148,8 @@ def open_header(data: bytes, clear: Clear, key: PrivateKey) -> Secrets:
     whole, open_size = header_size(clear), _open_size(clear)
     if len(data) < whole:
         raise OccultaError(Reason.SHARE_ALTERED, f"{clear.name} ends within its header")
-    share_key = crypto.unwrap(key, INFO, b"", data[FIXED_SIZE : open_size - _SIZE_SIZE])
+    stanzas = data[FIXED_SIZE : open_size - _SIZE_SIZE]
+    share_key = crypto.unwrap(key, INFO, b"", stanzas, STANZA_SIZE)
     try:
         payload = crypto.open_once(share_key, data[:open_size], data[open_size:whole])
     except OccultaError:
@@ -159,4 +164,4 @@ def open_header(data: bytes, clear: Clear, key: PrivateKey) -> Secrets:
 
 
 def _open_size(clear: Clear) -> int:
-    return FIXED_SIZE + clear.recipients * crypto.STANZA_SIZE + _SIZE_SIZE
+    return FIXED_SIZE + clear.recipients * STANZA_SIZE + _SIZE_SIZE

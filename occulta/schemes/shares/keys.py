@@ -25,7 +25,6 @@ from occulta.schemes.shares.header import (
 from occulta.schemes.shares.regions import Regions
 
 _HALF = KEY_SIZE // 2
-_SHARE_KEY_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def create_set(
     for index, (form, part) in enumerate(zip(forms, parts, strict=True)):
         clear = Clear(JPEG, form, index, threshold, count, set_id, len(recipients))
         secrets = Secrets(set_key, random(KEY_SIZE), regions, part)
-        share_key = random(_SHARE_KEY_SIZE)
+        share_key = random(KEY_SIZE)
         stanzas = b"".join(crypto.wrap(key, INFO, b"", share_key) for key in recipients)
         header = seal_header(clear, stanzas, share_key, secrets)
         shares.append(Share(clear, header, secrets.mac_key))

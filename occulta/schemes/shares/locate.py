@@ -1,23 +1,25 @@
 """Where the segments of a share stand, found by their marks, whatever was moved, cut or put in.
 
-Marks stand a multiple of 1 KiB behind each other, and so the next one is looked for there; only
-where it is missing is every byte looked at. The work grows with the file and no faster.
+The next mark is looked for where the head of a segment says, then at multiples of 1 KiB, and only
+where it is missing at every byte. The work grows with the file and no faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from occulta.schemes.shares.segments import GRAIN, MARK_SIZE, TARGET
+from occulta.schemes.shares.segments import GRAIN, MARK_SIZE, MAX_SEGMENT, TARGET
 
-_PROBED = 8 * TARGET
-"""How far a next mark is looked for at multiples of GRAIN."""
+_REACHES = (8 * TARGET, 64 * TARGET, MAX_SEGMENT)
+"""How far a next mark is looked for at multiples of GRAIN before every byte up to there is."""
 _SOUND = 2 * TARGET
 """A whole segment of rows cannot hide in a place of this size beside its owner."""
 _WINDOW = 1 << 18
+_LEAST_SCANNED = 1 << 7
 _FEW = 16
-_MOST_COPIES = 4
+MOST_COPIES = 4
 
 
 class Source(Protocol):
@@ -43,15 +45,26 @@ class Place(NamedTuple):
     end: int
 
 
-def locate(source: Source, start: int, marks: Mapping[bytes, int]) -> list[Place]:
-    """Every segment that begins at or behind `start`, in order of place; `marks` name numbers."""
-    finder = _Finder(source, marks)
+Hint = Callable[[int, int], int | None]
+"""The size that the head of a segment tells, by place and number; nobody vouches for it."""
+
+
+def locate(
+    source: Source, start: int, marks: Mapping[bytes, int], hint: Hint | None = None,
+    end: int | None = None,
+) -> list[Place]:
+    """Every segment that begins in [start, end), in order of place; `marks` name numbers.
+
+    `end` is that of the file if it is not given.
+    """
+    stop = source.size if end is None else end
+    finder = _Finder(source, marks, hint, stop)
     found: list[Place] = []
-    at = finder.scan(start, source.size)
+    at = finder.scan(start, stop)
     while at is not None:
         number = finder.number_at(at)
         following = finder.next_mark(at, number)
-        found.append(Place(number, at, source.size if following is None else following))
+        found.append(Place(number, at, stop if following is None else following))
         at = following
     return found
 
@@ -62,11 +75,11 @@ def search(
     """Look where `locate` did not: for segments that stand inside the places of others."""
     if len(marks) <= _FEW:
         for mark, number in marks.items():
-            at = _Finder(source, marks).find(mark, start)
+            at = _Finder(source, marks, None, source.size).find(mark, start)
             if at is not None:
                 yield Place(number, at, source.size)
         return
-    finder = _Finder(source, marks)
+    finder = _Finder(source, marks, None, source.size)
     for place in places:
         size = place.end - place.at
         at = place.at + MARK_SIZE
@@ -83,15 +96,20 @@ def by_number(places: list[Place]) -> dict[int, list[Place]]:
     sorted_places: dict[int, list[Place]] = {}
     for place in places:
         copies = sorted_places.setdefault(place.number, [])
-        if len(copies) < _MOST_COPIES:
+        if len(copies) < MOST_COPIES:
             copies.append(place)
     return sorted_places
 
 
 class _Finder:
-    def __init__(self, source: Source, marks: Mapping[bytes, int]) -> None:
+    def __init__(
+        self, source: Source, marks: Mapping[bytes, int], hint: Hint | None, end: int
+    ) -> None:
         self._source = source
         self._marks = marks
+        self._words = set(array("Q", b"".join(marks)))
+        self._hint = hint
+        self._end = end
         self._base = 0
         self._window = b""
 
@@ -108,29 +126,54 @@ class _Finder:
 
     def next_mark(self, at: int, number: int) -> int | None:
         """Where the mark behind the one at `at` stands."""
-        end = self._source.size
-        for probed in range(at + GRAIN, min(at + _PROBED, end - MARK_SIZE) + 1, GRAIN):
-            found = self._marks.get(self._at(probed))
-            if found == number + 1:
+        begin = at + MARK_SIZE
+        for reach in _REACHES:
+            end = min(at + reach, self._end)
+            probed = self._probe(at, begin, end)
+            if probed is None and reach == _REACHES[0] and self._hint is not None:
+                told = at + (self._hint(at, number) or 0)
+                if told == self._end:
+                    return self._probe(at, begin, self._end)
+                if told > at and self._marks.get(self._source.read(told, MARK_SIZE)) == number + 1:
+                    return told
+            if probed is not None and self.number_at(probed) == number + 1:
                 return probed
-            if found is not None:
-                before = self.scan(at + MARK_SIZE, probed)
-                return probed if before is None else before
-        return self.scan(at + MARK_SIZE, end)
+            found = self.scan(begin, end if probed is None else probed)
+            if found is not None or probed is not None:
+                return probed if found is None else found
+            begin = max(begin, end)
+        return self.scan(begin, self._end)
+
+    def _probe(self, at: int, begin: int, end: int) -> int | None:
+        """The first mark in [begin, end) at multiples of GRAIN behind `at`."""
+        first = at - (at - begin) // GRAIN * GRAIN
+        for probed in range(first, min(end, self._end - MARK_SIZE + 1), GRAIN):
+            if self._at(probed) in self._marks:
+                return probed
+        return None
 
     def scan(self, at: int, end: int) -> int | None:
         """The first mark that begins in [at, end), looking at every byte."""
+        size = _LEAST_SCANNED
         while at < end:
-            if self._at(at) in self._marks:
-                return at
-            window, marks = self._window, self._marks
+            self._at(at)
             begin = at - self._base
-            stop = min(end - self._base, len(window) - MARK_SIZE + 1)
-            for offset in range(begin, stop):
-                if window[offset : offset + MARK_SIZE] in marks:
-                    return self._base + offset
+            stop = min(begin + size, end - self._base, len(self._window) - MARK_SIZE + 1)
+            found = self._first_in(self._window[begin : stop + MARK_SIZE - 1])
+            if found is not None:
+                return at + found
             at = max(at + 1, self._base + stop)
+            size = min(4 * size, _WINDOW)
         return None
+
+    def _first_in(self, data: bytes) -> int | None:
+        """The first mark in some bytes, which are looked at as words, from each of eight bytes."""
+        hits: set[int] = set()
+        for first in range(min(MARK_SIZE, len(data))):
+            whole = (len(data) - first) // MARK_SIZE * MARK_SIZE
+            hits |= self._words.intersection(memoryview(data)[first : first + whole].cast("Q"))
+        places = (data.find(array("Q", [word]).tobytes()) for word in hits)
+        return min(places, default=None)
 
     def find(self, mark: bytes, at: int) -> int | None:
         """The first place of one mark from `at` on."""

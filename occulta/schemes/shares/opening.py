@@ -69,11 +69,13 @@ class OpenSet:
 def open_shares(sources: Sequence[Source], key: PrivateKey) -> OpenSet:
     """Read the headers and say what fits together; k good shares are enough whatever else is there.
 
-    Raises OccultaError: NOT_A_SHARE, SHARE_VERSION, SHARE_ALTERED, WRONG_KEY, SHARE_TWICE,
-    SHARES_OF_DIFFERENT_SETS, SHARES_MIXED, TOO_FEW_SHARES.
+    What is in the clear is anybody's to write, and whoever has a recipient's public key can seal
+    headers: shares count together only if all that their headers seal for the set agrees. One
+    whole set among them is used, the rest set aside; the clear fields of what does not open only
+    help to say why there is none. Raises OccultaError: NOT_A_SHARE, SHARE_VERSION, SHARE_ALTERED,
+    WRONG_KEY, SHARE_TWICE, SHARES_OF_DIFFERENT_SETS, SHARES_MIXED, TOO_FEW_SHARES.
     """
     headers = _Headers(sources, key)
-    _refuse_strangers(headers.clears)
     if not headers.opened and headers.closed:
         raise OccultaError(Reason.WRONG_KEY, "the key does not open these shares")
     for source, clear in headers.closed:
@@ -81,19 +83,64 @@ def open_shares(sources: Sequence[Source], key: PrivateKey) -> OpenSet:
         headers.refuse(source, OccultaError(Reason.SHARE_ALTERED, detail))
     if not headers.opened:
         raise headers.refused[0][1]
-    _refuse_mixtures(headers.opened)
-    needed = headers.opened[0].clear.threshold
-    if len(headers.opened) < needed:
-        raise _too_few(headers, needed)
-    shares = sorted(headers.opened, key=lambda share: share.clear.index)
-    return OpenSet(shares, _frame_key(shares), [source.name for source, _ in headers.refused])
+    groups = _groups(headers.opened)
+    whole = [group for group in groups if group.is_whole]
+    if len(whole) != 1:
+        raise _refusal(headers, whole or groups)
+    shares = whole[0].chosen()
+    used = [share.source for share in shares]
+    aside = [source.name for source in sources if not any(source is each for each in used)]
+    return OpenSet(shares, _frame_key(shares), aside)
+
+
+class _Group:
+    """Shares whose headers agree in everything that a set has in common."""
+
+    def __init__(self, shares: list[OpenShare]) -> None:
+        self.shares = shares
+        self.clear = shares[0].clear
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether enough different shares of the profile are there."""
+        different = {share.clear.index for share in self.shares}
+        return self.clear.profile == JPEG and len(different) >= self.clear.threshold
+
+    def chosen(self) -> list[OpenShare]:
+        """The shares to use, in order; raises OccultaError(SHARE_TWICE).
+
+        Of k-of-n the first copy of each share counts; of two, of which each is needed, nobody
+        could say which copy is the right one.
+        """
+        if self.clear.form is not Form.THRESHOLD and (twice := self.twice()) is not None:
+            raise twice
+        first = {share.clear.index: share for share in reversed(self.shares)}
+        return [first[index] for index in sorted(first)]
+
+    def twice(self) -> OccultaError | None:
+        """The refusal of a share that is there twice."""
+        index, count = Counter(s.clear.index for s in self.shares).most_common(1)[0]
+        if count == 1:
+            return None
+        names = ", ".join(s.source.name for s in self.shares if s.clear.index == index)
+        return OccultaError(Reason.SHARE_TWICE, f"{share_name(index)} is given twice: {names}")
+
+    def __str__(self) -> str:
+        names = ", ".join(f"{s.source.name} ({s.clear.name})" for s in self.shares)
+        return f"{names} of set {self.clear.set_id.hex()}"
+
+
+def _groups(opened: list[OpenShare]) -> list[_Group]:
+    by_kind: dict[tuple[object, ...], list[OpenShare]] = {}
+    for share in opened:
+        by_kind.setdefault(_kind(share), []).append(share)
+    return [_Group(shares) for shares in by_kind.values()]
 
 
 class _Headers:
     """The headers sorted into those that open, do not, and are none."""
 
     def __init__(self, sources: Sequence[Source], key: PrivateKey) -> None:
-        self.clears: list[tuple[Source, Clear]] = []
         self.opened: list[OpenShare] = []
         self.closed: list[tuple[Source, Clear]] = []
         self.refused: list[tuple[Source, OccultaError]] = []
@@ -118,50 +165,54 @@ class _Headers:
         except OccultaError as error:
             if error.reason is not Reason.WRONG_KEY:
                 raise
-            self.clears.append((source, clear))
             self.closed.append((source, clear))
             return
-        self.clears.append((source, clear))
         size = header_size(clear)
         mac = ShareMac(secrets.mac_key, data[:size])
         self.opened.append(OpenShare(source, clear, secrets, mac, size))
 
 
-def _refuse_strangers(clears: list[tuple[Source, Clear]]) -> None:
-    if len({clear.set_id for _, clear in clears}) > 1:
-        named = ", ".join(f"{source.name} {clear.set_id.hex()}" for source, clear in clears)
-        raise OccultaError(
-            Reason.SHARES_OF_DIFFERENT_SETS, f"the shares are of different frames: {named}"
-        )
-
-
-def _refuse_mixtures(opened: list[OpenShare]) -> None:
-    index, count = Counter(share.clear.index for share in opened).most_common(1)[0]
-    if count > 1:
-        names = ", ".join(s.source.name for s in opened if s.clear.index == index)
-        raise OccultaError(Reason.SHARE_TWICE, f"{share_name(index)} is given twice: {names}")
-    kinds = {_kind(share) for share in opened}
-    if len(kinds) > 1:
-        raise OccultaError(Reason.SHARES_MIXED, "the shares are of different forms or keys")
-    if opened[0].clear.profile != JPEG:
-        raise OccultaError(Reason.SHARES_MIXED, "these are not shares of the profile jpeg")
+def _refusal(headers: _Headers, groups: list[_Group]) -> OccultaError:
+    """Why there is not one whole set; `groups` are all whole ones, or all there are."""
+    for group in groups:
+        twice = group.twice()
+        if twice is not None and not group.is_whole:
+            return twice
+    listed = "; ".join(map(str, groups))
+    if len({group.clear.set_id for group in groups}) > 1:
+        detail = f"the shares are of different frames: {listed}"
+        return OccultaError(Reason.SHARES_OF_DIFFERENT_SETS, detail)
+    if len(groups) > 1:
+        detail = f"the shares are of different forms or keys: {listed}"
+        return OccultaError(Reason.SHARES_MIXED, detail)
+    if groups[0].clear.profile != JPEG:
+        detail = f"these are not shares of the profile jpeg: {listed}"
+        return OccultaError(Reason.SHARES_MIXED, detail)
+    return _too_few(headers, groups[0])
 
 
 def _kind(share: OpenShare) -> tuple[object, ...]:
     clear, secrets = share.clear, share.secrets
     whole = clear.form is Form.THRESHOLD
-    set_wide = (clear.profile, clear.threshold, clear.holders, clear.recipients)
+    set_wide = (clear.set_id, clear.profile, clear.threshold, clear.holders, clear.recipients)
     return (*set_wide, whole, secrets.set_key, secrets.regions)
 
 
-def _too_few(headers: _Headers, needed: int) -> OccultaError:
+def _too_few(headers: _Headers, group: _Group) -> OccultaError:
+    """Closed headers claim a set: it helps to say what is wrong, and decides nothing."""
+    strangers = [(s, c) for s, c in headers.closed if c.set_id != group.clear.set_id]
+    if strangers:
+        named = "; ".join(f"{s.name} ({c.name}) of set {c.set_id.hex()}" for s, c in strangers)
+        detail = f"the shares are of different frames: {group}; {named}"
+        return OccultaError(Reason.SHARES_OF_DIFFERENT_SETS, detail)
     if headers.refused:
         return headers.refused[0][1]
-    given = ", ".join(share.clear.name for share in headers.opened)
-    holders = headers.opened[0].clear.holders
+    given = ", ".join(share.clear.name for share in group.shares)
+    clear = group.clear
     return OccultaError(
         Reason.TOO_FEW_SHARES,
-        f"{needed} of {holders} shares are needed, and {len(headers.opened)} given: {given}",
+        f"{clear.threshold} of {clear.holders} shares are needed, and {len(group.shares)} given: "
+        f"{given}",
     )
 
 

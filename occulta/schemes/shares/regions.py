@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from occulta.codec.jpeg.cells import HASH_SIZE, SIDE
+
 MAX_REGIONS = 16
-CELL = 16
-"""Samples of a cell's side."""
 _RECTANGLE_SIZE = 8
 REGIONS_SIZE = 1 + MAX_REGIONS * _RECTANGLE_SIZE
 
@@ -45,9 +45,9 @@ class Regions:
         if not self.rectangles:
             return [range(columns)]
         touched = sorted(
-            (x // CELL, min((x + width - 1) // CELL + 1, columns))
+            (x // SIDE, min((x + width - 1) // SIDE + 1, columns))
             for x, y, width, height in self.rectangles
-            if y < CELL * (row + 1) and y + height > CELL * row and x < CELL * columns
+            if y < SIDE * (row + 1) and y + height > SIDE * row and x < SIDE * columns
         )
         runs: list[range] = []
         for start, stop in touched:
@@ -61,10 +61,11 @@ class Regions:
         """Of the hashes (4 bytes each) of whole rows of cells those of the regions."""
         if not self.rectangles:
             return hashes
-        kept = []
-        for at in range(0, len(hashes), 4 * columns):
-            runs = self.columns(first_row + at // (4 * columns), columns)
-            kept += [hashes[at + 4 * run.start : at + 4 * run.stop] for run in runs]
+        kept, width = [], HASH_SIZE * columns
+        for at in range(0, len(hashes), width):
+            row = hashes[at : at + width]
+            runs = self.columns(first_row + at // width, columns)
+            kept += [row[HASH_SIZE * run.start : HASH_SIZE * run.stop] for run in runs]
         return b"".join(kept)
 
     def cells(self, first_row: int, rows: int, columns: int) -> list[int]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from Crypto.Cipher import AES
 
-from occulta.codec.jpeg.cells import Cut
+from occulta.codec.jpeg.cells import HASH_SIZE, Cut
 from occulta.schemes.shares.keys import derive
 
 TARGET = 32 << 10
@@ -34,17 +34,17 @@ HEAD_SIZE = _HEAD.size
 _CHECKS_SIZE = DATA_CHECK_SIZE + HASH_CHECK_SIZE
 SEGMENT_OVERHEAD = MARK_SIZE + HEAD_SIZE + _CHECKS_SIZE + MAC_SIZE
 """64 bytes."""
-HASH_SIZE = 4
 MAX_DATA = (1 << 24) - 1
 MAX_SEGMENT = 1 << 25
 """Bytes of a segment that are read at most."""
 
 
 class Sizes(NamedTuple):
-    """What the head of a segment says of sizes: of the whole, and where its JPEG bytes end."""
+    """What the head of a segment says: size of the whole, where its JPEG bytes end, its kind."""
 
     segment: int
     data_end: int
+    is_last: bool
 
 
 class Kind(IntEnum):
@@ -171,7 +171,9 @@ def sizes_of(head: bytes) -> Sizes | None:
     end = HEAD_SIZE + int.from_bytes(data, "big")
     whole = MARK_SIZE + end + HASH_SIZE * int.from_bytes(cells, "big") + _CHECKS_SIZE + MAC_SIZE
     size = -(-whole // GRAIN) * GRAIN
-    return Sizes(size, end) if flags >> 6 <= Kind.CONCLUSION and size <= MAX_SEGMENT else None
+    if flags >> 6 > Kind.CONCLUSION or size > MAX_SEGMENT:
+        return None
+    return Sizes(size, end, flags >> 6 == Kind.CONCLUSION)
 
 
 def _encode_head(segment: Segment) -> bytes:

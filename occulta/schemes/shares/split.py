@@ -26,6 +26,7 @@ class _PlainReader:
     """In a CellReader's place: nothing is looked into."""
 
     geometry = None
+    size = None
 
     def feed(self, chunk: bytes) -> list[Stretch]:
         return [Stretch(chunk, None, 0, b"")]
@@ -68,6 +69,16 @@ class Splitter:
         self._cut: Cut | None = None
         self._mcus = 0
         self._out = [bytearray(share.header) for share in made.shares]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the picture in pixels; None until known, and without cells."""
+        return self._reader.size
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether damage can be located to cells; False before the scan, and where it cannot."""
+        return self._reader.geometry is not None
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take more of the file; raises OccultaError for a damaged one."""
@@ -120,8 +131,8 @@ class Splitter:
 
     def _flush(self) -> None:
         """End the segment under way."""
-        if not self._data:
-            return
+        if not self._data and self._cut is None:
+            return  # a row may lie wholly in the byte before it: it has no data, and its hashes
         kind = Kind.PLAIN if self._cut is None else Kind.CELLS
         self._put(Segment(kind, bytes(self._data), self._cut, self._mcus, bytes(self._hashes)))
         self._data.clear()
