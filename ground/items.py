@@ -162,6 +162,9 @@ class ItemStore:
             if item.state in (INCOMPLETE, NO_KEY) and item.received.covers(0, item.total):
                 item.product = item.product or product
                 self._open(item, keys, signer)
+            if item.state == COMPLETE:  # now, or before a crash that left the pieces
+                with suppress(OSError):  # they only take room
+                    self._part(item).unlink(missing_ok=True)
         return list(touched.values())
 
     def _find(self, source: str, record: Record) -> Item:
@@ -237,9 +240,6 @@ class ItemStore:
             item.size, item.sha256 = opened.size, opened.digest
             item.authentic = opened.is_authentic
         self._put(item)
-        if item.state == COMPLETE:
-            with suppress(OSError):  # it only takes room
-                part.unlink()
 
     def _put(self, item: Item) -> None:
         self._database.change(

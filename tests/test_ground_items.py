@@ -90,6 +90,13 @@ def test_pieces_in_any_order_overlapping_and_repeated(
     assert tree(tmp_path / "items") == {f"{SOURCE}/x.bin": SECRET}
 
 
+def test_pieces_that_a_crash_left_behind_go(store: ItemStore, tmp_path: Path) -> None:
+    take(store, *cut("x", WHOLE))
+    (tmp_path / "items" / SOURCE / "x.part").write_bytes(WHOLE)  # complete in the database alone
+    take(store, *cut("x", WHOLE))
+    assert tree(tmp_path / "items") == {f"{SOURCE}/x.bin": SECRET}
+
+
 def test_what_is_missing_is_said(store: ItemStore) -> None:
     first, second, third = cut("x", WHOLE, 1000, 2000)
     item = take(store, second)["x"]
