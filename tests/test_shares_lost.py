@@ -67,6 +67,21 @@ def test_a_share_that_is_nothing_but_its_header_is_blamed() -> None:
     assert found.damage.end_lost
 
 
+def test_an_end_that_was_swapped_into_another_segment_is_found() -> None:
+    shares, starts, last = ends("seed")
+    share, begin = shares[1], starts[1]
+    inside = layout(shares_of("seed")[0], share)[1].start + 700
+    size = len(share) - begin
+    swapped = (
+        share[:inside] + share[begin:] + share[inside + size : begin]
+        + share[inside : inside + size]
+    )
+    found, _ = gather([shares[0], swapped])
+    assert found.conclusion is not None and not found.damage.end_lost
+    assert last in found.damage.moved[1]
+    assert found.damage.coarse | found.damage.located == {1}
+
+
 # --- large cuts
 
 

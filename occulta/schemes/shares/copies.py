@@ -43,8 +43,8 @@ class Copies:
         self._frame_key = opened.frame_key
         self._finder = Finder(opened, keys, damage)
         self._holders, self._places = self._finder.holders, self._finder.places
-        self.count = self._finder.count
-        """One more than the highest number found."""
+        self._count = self._finder.count
+        """One more than the highest number found by its mark."""
         self._guessed: list[set[int]] = [set() for _ in self._holders]
         """Per share the segments that have a place without their mark."""
         self._expected = [
@@ -73,13 +73,16 @@ class Copies:
 
     def has(self, number: int) -> bool:
         """Whether any share holds such a segment, found or only expected; ask in order."""
+        if number == self._count:
+            self._finder.look_behind()
+            self._count = max(self._count, self._finder.count)
         for at, found in enumerate(self._places):
             expected = self._expected[at]
             if number not in found and expected and expected.end - expected.at >= GRAIN:
                 found[number] = [Place(number, expected.at, expected.end)]
                 self._guessed[at].add(number)
             self._expected[at] = None
-        if number < self.count:
+        if number < self._count:
             return True
         # Behind the last mark anything may stand: it is a segment if one of its checks says so.
         return any(each.data_holds or each.hashes_hold for each in self.attempts(number))
@@ -129,7 +132,7 @@ class Copies:
                 sealed = share.source.read(place.at, size)
                 if len(sealed) == size and share.mac.holds(number, sealed):
                     self._expected[at] = Place(number, place.at + size, place.end)
-                    is_followed = number + 1 in found or number + 1 == self.count
+                    is_followed = number + 1 in found or number + 1 == self._count
                     if len(places) > 1 or (extent != size and is_followed):
                         self._note(self._damage.moved, share, number)
                     return sealed[MARK_SIZE:-MAC_SIZE]

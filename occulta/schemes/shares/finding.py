@@ -47,11 +47,19 @@ class Finder:
             self._note_order(share, places)
         self.places = [by_number(places) for places in found]
         """Per share the places of each segment."""
-        numbers = (number for places in self.places for number in places)
-        self.count = 1 + max(numbers, default=-1)
-        """One more than the highest number found."""
         for share, known in zip(self.holders, self.places, strict=True):
-            self._search(share, known)
+            self._search(share, known, range(self.count))
+
+    @property
+    def count(self) -> int:
+        """One more than the highest number found."""
+        return 1 + max((number for places in self.places for number in places), default=-1)
+
+    def look_behind(self) -> None:
+        """Look for segments behind the highest number found too: the last one is not there."""
+        numbers = range(self.count, self.count + _SPARE_NUMBERS)
+        for share, known in zip(self.holders, self.places, strict=True):
+            self._search(share, known, numbers)
 
     # Heads.
 
@@ -138,8 +146,11 @@ class Finder:
                         return True
         return False
 
-    def _search(self, share: OpenShare, found: dict[int, list[Place]]) -> None:
-        missing = [number for number in range(self.count) if number not in found]
+    def _search(
+        self, share: OpenShare, found: dict[int, list[Place]], numbers: range
+    ) -> None:
+        """Look for segments inside the places of others."""
+        missing = [number for number in numbers if number not in found]
         marks = self._marks(share, missing)
         if not marks:
             return
