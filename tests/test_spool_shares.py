@@ -6,6 +6,7 @@ while none of them is lost; bytes and numbers of all of them count. One of them 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from occulta.errors import OccultaError, Reason
-from onboard.spool import Product, Spool
+from onboard.spool import Product, Spool, folders
 from onboard.spool.database import Database
+from onboard.spool.files import remove
 from tests.spool_support import (
     CAMERA,
     GROUND,
@@ -403,3 +405,27 @@ def test_making_room_for_all_of_them(tmp_path: Path) -> None:
         store_shares(spool, shares_of(1, 2, priority=1))
         assert [product.id[-1] for product in waiting(spool)] == [1, 9]
         assert [product.id[-1] for product in waiting(spool, OTHER)] == [2]
+
+
+def test_a_share_left_behind_by_a_failure_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(step: str) -> None:
+        if step == "product inserted":
+            raise OccultaError(Reason.DISK_FULL, "no room")
+
+    def keep_one(place: str) -> None:
+        if place.endswith("02"):
+            raise OSError(errno.EIO, "a disk that fails")
+        remove(place)
+
+    with open_spool(tmp_path) as spool:
+        store(spool, 9)
+    with monkeypatch.context() as patch, open_spool(tmp_path, checkpoint=fail) as spool:
+        patch.setattr(folders, "remove", keep_one)
+        with refusal(Reason.DISK_FULL):
+            store_shares(spool, shares_of(1, 2, 3))
+    with open_spool(tmp_path) as spool:
+        assert [product.id[-1] for product in waiting_anywhere(spool)] == [9]
+        store_shares(spool, shares_of(21, 22, 23))
+        assert [product.id[-1] for product in waiting(spool, OTHER)] == [22]
