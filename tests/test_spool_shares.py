@@ -429,3 +429,12 @@ def test_a_share_left_behind_by_a_failure_goes(
         assert [product.id[-1] for product in waiting_anywhere(spool)] == [9]
         store_shares(spool, shares_of(21, 22, 23))
         assert [product.id[-1] for product in waiting(spool, OTHER)] == [22]
+
+
+def test_nothing_is_dropped_for_a_set_that_does_not_fit(tmp_path: Path) -> None:
+    with open_spool(tmp_path, max_products=3, when_full="drop-lowest") as spool:
+        for number, priority in ((1, 200), (2, 0), (3, 0)):
+            store(spool, number, priority=priority)
+        with refusal(Reason.SPOOL_FULL):
+            store_shares(spool, shares_of(11, 12, 13))
+        assert [product.id[-1] for product in waiting(spool, GROUND)] == [2, 3, 1]

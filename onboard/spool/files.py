@@ -237,8 +237,8 @@ class PartialFile:
 class Policy(Protocol):
     """What may go when there is no room."""
 
-    def droppable(self, priority: int) -> int:
-        """Bytes that could be freed for something of this priority."""
+    def droppable(self, priority: int) -> tuple[int, int]:
+        """Bytes and products that could be freed for something of this priority."""
 
     def drop_lowest(self, priority: int) -> bool:
         """Free some bytes for something of this priority; False if there is nothing to free."""
@@ -285,23 +285,29 @@ class Room:
     def admit(self, declared: int, priority: int) -> None:
         """Raises OccultaError(SPOOL_FULL) if so many bytes more could not be taken."""
         self._require_disk(declared)
-        spare = self.policy.droppable(priority) if self.policy else 0
-        if self._charged + declared > self._max_bytes + spare:
+        if self._charged + declared > self._max_bytes + self._spare(priority)[0]:
             raise self._full()
 
     def admit_products(self, count: int, priority: int) -> None:
         """Raises OccultaError(SPOOL_FULL) if so many products more could not be taken."""
-        is_spare = self.policy is not None and self.policy.droppable(priority) > 0
         reserved = sum(file.products for file in self.files) if self.reserves else 0
-        is_full = self._products + reserved + count > self._max_products
-        if count > self._max_products or is_full and not is_spare:
+        if self._too_many(count + reserved, priority) or count > self._max_products:
             raise self._full()
 
     def place_products(self, count: int, priority: int) -> None:
         """Make room for so many more, which are complete; raises OccultaError(SPOOL_FULL)."""
+        if self._too_many(count, priority):  # before anything goes for nothing
+            raise self._full()
         while self._products + count > self._max_products:
             if self.policy is None or not self.policy.drop_lowest(priority):
                 raise self._full()
+
+    def _too_many(self, count: int, priority: int) -> bool:
+        return self._products + count > self._max_products + self._spare(priority)[1]
+
+    def _spare(self, priority: int) -> tuple[int, int]:
+        """Bytes and products that the policy could free."""
+        return self.policy.droppable(priority) if self.policy else (0, 0)
 
     def grow(self, file: PartialFile, size: int) -> None:
         """Make room for more bytes of a file; raises OccultaError(SPOOL_FULL)."""

@@ -161,8 +161,8 @@ class Products:
             self.leave(seq, "cancelled")
         return True
 
-    def droppable(self, priority: int) -> int:
-        """Bytes of the products that `drop_lowest` could remove, one after another."""
+    def droppable(self, priority: int) -> tuple[int, int]:
+        """Bytes and number of the products that `drop_lowest` could remove, one after another."""
         return self._rows.droppable(priority)
 
     def drop_lowest(self, priority: int) -> bool:

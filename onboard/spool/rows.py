@@ -128,12 +128,13 @@ class Rows:
             "SELECT seq, id, state, size, manifest_size, bytes FROM products"
         )
 
-    def droppable(self, priority: int) -> int:
-        """Bytes of all that `lowest` could name, one after another."""
-        return int(self._database.value(
-            "SELECT coalesce(sum(bytes), 0) FROM products WHERE bytes > 0"
+    def droppable(self, priority: int) -> tuple[int, int]:
+        """Bytes and number of all that `lowest` could name, one after another."""
+        size, count = self._database.rows(
+            "SELECT coalesce(sum(bytes), 0), count(*) FROM products WHERE bytes > 0"
             f" AND (state = 'damaged' OR priority >= ? AND {_NOT_SENDING})", priority,
-        ))
+        )[0]
+        return size, count
 
     def lowest(self, priority: int) -> int | None:
         """The first to be dropped for something of this priority: see `Products.drop_lowest`."""
