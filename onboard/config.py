@@ -243,6 +243,8 @@ class OnboardConfig(Section, frozen=True, kw_only=True):
             for index, holder in enumerate(rule.holders):
                 if holder not in destinations:
                     yield Fault(f"rules[{number}].holders[{index}]", "is no destination's name")
+            if len(rule.holders) > self.spool.max_items:
+                yield Fault(f"rules[{number}].holders", "are more than the spool's max_items")
         most = shares.MAX_RECIPIENTS
         if len(self.recipients) > most and any(rule.holders for rule in self.rules):
             yield Fault("recipients", f"at most {most} where a rule has holders")

@@ -361,6 +361,13 @@ def test_recipients_of_shares() -> None:
     ]
 
 
+def test_a_spool_too_small_for_shares() -> None:
+    changes = {"destinations": destinations("ground", "b"), "rules": [shared("ground", "b")]}
+    assert faults("onboard", **changes, spool={"max_items": 1}) == [
+        "rules[0].holders: are more than the spool's max_items"
+    ]
+
+
 def test_a_section_made_in_code_is_checked_too() -> None:
     with pytest.raises(ValueError, match=r"^scheme: plain is for frames with `sensitive: false`"):
         Rule(scheme="plain")
