@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from ground import sharefiles
 from ground.product import CARRIER, REPORT
-from ground.recovery import check_signature, given, write_report
+from ground.recovery import check_signature, given, publish, write_report
 from ground.sharereport import NOT_VERIFIED, VERIFIED, Report
 from ground.tamper import PARTIAL, TAMPER, write_pictures
 from occulta.codec.crypto import PrivateKey, VerifyingKey
@@ -20,6 +20,8 @@ from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
 from occulta.schemes.shares.damage import Damage
 from occulta.schemes.shares.gather import Gatherer
+
+_PICTURES = (PARTIAL, TAMPER)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
             report.intact = True
         except OccultaError as error:
             report.error = error
-            _publish([*outputs, write_report(written, report.as_dict())], "")
+            publish([*outputs, write_report(written, report.as_dict())], "", _PICTURES)
             raise
         said = json.dumps(report.as_dict()) if options.json else report.verdict
-        _publish([carrier, write_report(written, report.as_dict())], said)
+        publish([carrier, write_report(written, report.as_dict())], said, _PICTURES)
     return 0
 
 
@@ -90,20 +92,6 @@ def _check_origin(gatherer: Gatherer, known: list[VerifyingKey], report: Report)
     if gatherer.conclusion is not None:
         check_signature(known, gatherer.is_authentic, report.signed)
         report.origin, report.authentic = VERIFIED, gatherer.damage.digest_matches is True
-
-
-def _publish(outputs: list[files.OutputFile], said: str) -> None:
-    """All or none; of an earlier run into this folder no picture stays beside the new report."""
-    folder = outputs[-1].path.parent
-    kept = {file.path.name for file in outputs}
-
-    def conclude() -> None:
-        for name in {PARTIAL, TAMPER} - kept:
-            files.remove(folder / name)
-        if said:
-            cli.say(said)
-
-    files.publish_together(outputs, conclude)
 
 
 def _restore(gatherer: Gatherer, carrier: files.OutputFile, size: int) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ground.product import REPORT
-from ground.recovery import check_signature, given
+from ground.recovery import check_signature, given, publish
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, files, rasters
+from occulta.program import files, rasters
 from occulta.schemes.sealed import OpeningStream
 from occulta.schemes.shares import paper, paper_parameters
 from occulta.schemes.shares.paper_locate import Damage
@@ -22,6 +22,8 @@ from occulta.schemes.shares.paper_recover import recover as restore
 from occulta.schemes.shares.raster import Box, blocks_of
 
 MAX_SEALED = 2 * paper_parameters.MAX_SIZE
+_PICTURES = [f"{name}.{kind}" for name in ("carrier.partial", "tamper")
+             for kind in (rasters.PGM, rasters.PNG)]
 _COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
 """Outlines in tamper.png, by whether share A, share B was altered."""
 
@@ -166,4 +168,4 @@ def _publish(folder: Path, contents: dict[str, bytes], text: str | None) -> None
             output = stack.enter_context(files.output(folder / name, replace=not is_final))
             output.write(content)
             outputs.append(output)
-        files.publish_together(outputs, lambda: cli.say(text) if text else None)
+        publish(outputs, text or "", _PICTURES)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
-from occulta.program import files, keyfiles
+from occulta.program import cli, files, keyfiles
 
 
 class Given(NamedTuple):
@@ -47,3 +47,22 @@ def write_report(file: files.OutputFile, said: dict[str, object]) -> files.Outpu
     """Fill `report.json`, which it returns; raises OccultaError for a failure of the disk."""
     file.write((json.dumps(said, indent=2) + "\n").encode())
     return file
+
+
+def publish(
+    outputs: Sequence[files.OutputFile], said: str, pictures: Collection[str]
+) -> None:
+    """All or none, then say the verdict, unless it is empty; `outputs` lie in one folder.
+
+    Of an earlier run into the folder none of `pictures` stays beside the new report.
+    """
+    folder = outputs[-1].path.parent
+    stale = set(pictures) - {file.path.name for file in outputs}
+
+    def conclude() -> None:
+        for name in sorted(stale):
+            files.remove(folder / name)
+        if said:
+            cli.say(said)
+
+    files.publish_together(outputs, conclude)

@@ -162,6 +162,14 @@ def test_a_signature_that_is_not_there(tmp_path: Path, sign: str | None) -> None
     assert place.report["error"]["number"] == 503
 
 
+def test_pictures_of_damage_go_once_the_right_share_came(place: Place) -> None:
+    place.tamper(0, {AT: 0x80})
+    refuses(Reason.FRAME_DAMAGED, place.recover)
+    place.tamper(0, {AT: 0x80})
+    assert place.recover().startswith("intact")
+    assert names(place.folder) == ["carrier.png", "report.json"]
+
+
 @pytest.mark.parametrize(("index", "name"), [(0, "a"), (1, "b")])
 def test_an_altered_share(place: Place, index: int, name: str) -> None:
     place.tamper(index, {AT: 0x80})
