@@ -110,4 +110,9 @@ def _key(index: int, rule: Rule) -> str:
 
 
 def _digest(rule: Rule) -> bytes:
-    return hashlib.sha256(msgspec.msgpack.encode(rule, order="deterministic")).digest()
+    """Of what a rule says beyond defaults: an option that a later version adds changes nothing."""
+    said = {
+        field.name: getattr(rule, field.name) for field in msgspec.structs.fields(rule)
+        if getattr(rule, field.name) != field.default
+    }
+    return hashlib.sha256(msgspec.msgpack.encode(said, order="deterministic")).digest()

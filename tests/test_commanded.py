@@ -11,6 +11,7 @@ from occulta.link import pus
 from occulta.link.drops import Drop
 from occulta.link.pus import Event
 from occulta.link.security import Opened, Role
+from onboard.commanded import _digest
 from onboard.config import LAST_RULES, Rule
 from onboard.telemetry import EventId
 from tests import spool_support
@@ -188,3 +189,13 @@ def test_a_purge_says_how_much_it_took(
         assert satellite.products() == 1
         assert line in caplog.messages
         assert told == [(line, 3)]
+
+
+def test_what_was_commanded_outlives_an_option_that_is_added() -> None:
+    class Later(Rule, frozen=True, kw_only=True):
+        added: int | None = None
+
+    for options in ({}, {"camera": "a*", "priority": 3, "name": "x", "labels": {"a": "b"}}):
+        rule = {"scheme": "sealed", **options}
+        assert _digest(Rule(**rule)) == _digest(Later(**rule)) != _digest(Later(**rule, added=1))
+    assert _digest(Rule(scheme="sealed")) != _digest(Rule(scheme="reversible"))
