@@ -17,6 +17,7 @@ import pytest
 
 from occulta.errors import OccultaError, Reason
 from onboard.spool import Product, Spool, folders
+from onboard.spool import rows as product_rows
 from onboard.spool.database import Database
 from onboard.spool.files import remove
 from tests.spool_support import (
@@ -438,3 +439,20 @@ def test_nothing_is_dropped_for_a_set_that_does_not_fit(tmp_path: Path) -> None:
         with refusal(Reason.SPOOL_FULL):
             store_shares(spool, shares_of(11, 12, 13))
         assert [product.id[-1] for product in waiting(spool, GROUND)] == [2, 3, 1]
+
+
+def test_a_frame_is_known_while_one_of_its_shares_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_rows, "HISTORY", 3)
+    with open_spool(tmp_path) as spool:
+        first, second = shares_of(1, 2)
+        store_shares(spool, [first, second])
+        deliver(spool, first)
+        for number in range(10, 16):
+            deliver(spool, store(spool, number)[0])
+        assert known(spool) == first.id
+        deliver(spool, second, OTHER)
+        for number in range(20, 26):
+            deliver(spool, store(spool, number)[0])
+        assert known(spool) is None

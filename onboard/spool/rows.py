@@ -147,7 +147,10 @@ class Rows:
         return found
 
     def _prune(self) -> None:
+        """Forget the oldest that are gone, but no share while another of its frame is there."""
         self._database.change(
             "DELETE FROM products WHERE bytes = 0 AND seq <= (SELECT seq FROM products"
-            " WHERE bytes = 0 ORDER BY seq DESC LIMIT 1 OFFSET ?)", HISTORY,
+            " WHERE bytes = 0 ORDER BY seq DESC LIMIT 1 OFFSET ?) AND NOT EXISTS"
+            " (SELECT 1 FROM products AS other WHERE other.first = products.first"
+            " AND other.bytes > 0)", HISTORY,
         )
