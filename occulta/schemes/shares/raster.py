@@ -11,7 +11,7 @@ from occulta.schemes.shares.regions import MAX_REGIONS
 
 MAX_SIDE = 65_535
 MAX_PIXELS = 1 << 26
-"""Bound on width * height: 8192 x 8192; a protection holds some ten times as many bytes."""
+"""Bound on width * height: 8192 x 8192; a protection holds some 25 times as many bytes."""
 BLOCK = 16
 """Pixels of a block's side."""
 
