@@ -62,6 +62,9 @@ TARGETS = {
 }
 
 
+READY = "ready: see it work with `python3 dev.py demo`; the commands are .venv/bin/occulta-*"
+
+
 class Stop(Exception):
     """An end with a sentence, a hint and an exit status."""
 
@@ -359,6 +362,8 @@ def main(argv: "list[str]") -> int:
         targets = plan(argv)
         require_python()
         set_up(ROOT)
+        if targets == [("setup", [])]:
+            say(READY)
         statuses = (run_target(ROOT, name, args) for name, args in targets)
         return next((status for status in statuses if status), 0)
     except Stop as stop:

@@ -55,6 +55,11 @@ def toolchain_works() -> bool:
 class BuildKernels(build_ext):
     """Translate the kernels to C and compile them, or say why not and carry on."""
 
+    def initialize_options(self) -> None:
+        """Use every core: under emulation the kernels are most of the time that an image takes."""
+        super().initialize_options()
+        self.parallel = os.cpu_count()
+
     def run(self) -> None:
         """Refuse early without a toolchain, so that nothing is half built."""
         if self.extensions and not (self._translate() and toolchain_works()):
@@ -67,9 +72,11 @@ class BuildKernels(build_ext):
             from Cython.Build import cythonize
         except ImportError:
             return False
+        cores = os.cpu_count() or 1
+        found = cythonize(self.extensions, build_dir=C_FOLDER, nthreads=cores if cores > 1 else 0)
+        translated = {extension.name: extension.sources for extension in found}
         for extension in self.extensions:
-            (translated,) = cythonize([extension], build_dir=C_FOLDER)
-            extension.sources = translated.sources
+            extension.sources = translated[extension.name]
         return True
 
 

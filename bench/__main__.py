@@ -9,7 +9,19 @@ from pathlib import Path
 
 from PIL import features
 
-from bench import capacity, daemon, docs, growth, link, memory, paper, report, shares, speed
+from bench import (
+    capacity,
+    daemon,
+    docs,
+    growth,
+    link,
+    memory,
+    paper,
+    report,
+    shares,
+    speed,
+    turbo,
+)
 from bench.data import DEFAULT_DATA
 from bench.report import Result
 
@@ -23,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "link": link.run,
     "daemon": daemon.run,
     "shares": shares.run,
+    "turbo": turbo.run,
 }
 OUTPUT = Path("bench-output")
 MACHINE_FAILURE = 6

@@ -13,12 +13,14 @@ from bench.report import Figure, Result, Table
 from occulta.schemes.shares import paper
 from occulta.schemes.shares.paper_parameters import Parameters
 from occulta.schemes.shares.paper_recover import recover
-from occulta.schemes.shares.raster import Box, Raster, block_at
+from occulta.schemes.shares.raster import Box, Raster, blocks_of
 from sim.analysis.paper_tables import Measured, literal_collapses, measure, scaled_regions
 
 FOLDER = "medical"
 KEYS = 20
 TAMPERS = 1000
+BOTH_TAMPERS, CHANGES = 100, (1, 2, 8, 64)
+"""Tampers with both shares of each image, and the pixels changed in each."""
 NPCR, NPCR_GAP = 99.609, 0.02
 UACI, UACI_GAP = 33.46, 0.15
 LARGEST_CORRELATION = 0.03
@@ -51,6 +53,7 @@ def run(result: Result, folder: Path, say: Callable[[str], None]) -> None:
         Figure(f"one-pixel tampers of {TAMPERS} told in the right share", named, TAMPERS, True,
                digits=0),
     ]
+    result.figures += _both([*images.values()])
     keys = [random.Random(f"key {number}").randbytes(8) for number in range(LITERAL_KEYS)]
     collapsed = literal_collapses(keys, LITERAL_TERMS)
     name = f"equation 9 as printed: keys of {LITERAL_KEYS} for which 512x512 terms end constant"
@@ -130,11 +133,76 @@ def tamper(images: list[Raster], numbers: range) -> tuple[int, int, int]:
         altered[side] = _changed(shares[side], x, y, chance.randrange(1, 256))
         damage = recover(paper.Shares(*altered), parameters).damage
         blocks = () if damage is None else damage.blocks
-        block = block_at(parameters.regions, x, y)
+        block = block_of(parameters, x, y)
         located += blocks == (block,)
         false += len([other for other in blocks if other != block])
         named += damage is not None and damage.altered == (side == 0, side == 1)
     return located, false, named
+
+
+def block_of(parameters: Parameters, x: int, y: int) -> Box | None:
+    """The block that holds a pixel; None outside the regions."""
+    return next(
+        (box for box in blocks_of(parameters.regions)
+         if 0 <= x - box.x < box.width and 0 <= y - box.y < box.height), None,
+    )
+
+
+def _both(images: list[Raster]) -> list[Figure]:
+    """Pixels changed in both shares: nothing false, nothing missed; the rest as found."""
+    made = [
+        (raster, paper.protect(raster, [region_of(raster, number)], "png",
+                               random.Random(number).randbytes))
+        for number, raster in enumerate(images)
+    ]
+    figures = []
+    for changes in CHANGES:
+        found = [
+            tamper_both(*made[number % len(made)], changes, random.Random(f"{changes} {number}"))
+            for number in range(BOTH_TAMPERS)
+        ]
+        wrong, located, unverified, false, missed = map(sum, zip(*found, strict=True))
+        where = f"{changes} pixels of each share changed, {len(found)} times: "
+        figures += [
+            Figure(f"{where}blocks told that were not altered", false, 0, digits=0),
+            Figure(f"{where}wrong blocks shown as right", missed, 0, digits=0),
+            Figure(f"{where}of {wrong} wrong blocks located", located, digits=0),
+            Figure(f"{where}blocks told to be not verified", unverified, digits=0),
+        ]
+    return figures
+
+
+def tamper_both(
+    raster: Raster, made: tuple[paper.Shares, Parameters], changes: int, chance: random.Random
+) -> tuple[int, int, int, int, int]:
+    """Change pixels of both shares, one at least in the region, the others anywhere.
+
+    Returns the numbers of blocks that are wrong, wrong and told, not verified, told though no pixel
+    of theirs was changed, and wrong but neither told nor not verified.
+    """
+    shares, parameters = made
+    (region,) = parameters.regions
+    touched, altered = set(), []
+    for now in shares:
+        x, y = chance.randrange(region.width) + region.x, chance.randrange(region.height) + region.y
+        places = {(x, y), *(_anywhere(raster, chance) for _ in range(changes - 1))}
+        pixels = bytearray(now.pixels)
+        for x, y in sorted(places):
+            pixels[y * now.width + x] ^= chance.randrange(1, 256)
+            touched.add(block_of(parameters, x, y))
+        altered.append(Raster(now.width, now.height, bytes(pixels)))
+    found = recover(paper.Shares(*altered), parameters)
+    told: set[Box] = set() if found.damage is None else {*found.damage.blocks}
+    unverified: set[Box] = set() if found.damage is None else {*found.damage.unverified}
+    wrong = {box for box in found.blocks if found.raster.cut(box) != raster.cut(box)}
+    return (
+        len(wrong), len(wrong & told), len(unverified), len(told - touched),
+        len(wrong - told - unverified),
+    )
+
+
+def _anywhere(raster: Raster, chance: random.Random) -> tuple[int, int]:
+    return chance.randrange(raster.width), chance.randrange(raster.height)
 
 
 def _changed(share: Raster, x: int, y: int, mask: int) -> Raster:

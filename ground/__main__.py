@@ -10,7 +10,7 @@ from pathlib import Path
 from ground import command, console, provision, recover
 from occulta.codec.crypto import PrivateKey
 from occulta.errors import OccultaError, Reason
-from occulta.program import cli, files, keyfiles
+from occulta.program import cli, keyfiles
 
 
 def build_parser() -> cli.Parser:
@@ -73,9 +73,8 @@ def _recover(options: argparse.Namespace) -> int:
     if options.scheme != "reversible":
         # Shares and rasters take modules of their own, which a marked file does without.
         from ground import sharefiles
-        from occulta.program.rasters import MAGIC_SIZE, kind_of
 
-        if any(kind_of(files.head_of(name, MAGIC_SIZE)) for name in names):
+        if sharefiles.are_images(names):
             from ground import rasters
 
             return rasters.recover(options)

@@ -1,8 +1,8 @@
 """The ground archive: a row for each product in `archive.db`, and a folder of its files.
 
     inbox/<entity>/<id>/  data, manifest: as CFDP delivered them, from this source
-    products/<id>/        received.jpg (received.sealed), manifest; carrier.jpg, private.bin,
-                          report.json once they were recovered
+    products/<id>/        received.jpg (.sealed, .occ; .bin for a scheme that is not known),
+                          manifest; carrier.jpg, private.bin, report.json once recovered
     items/, items.db      private data that arrives in pieces (items.py)
     rejected/<id>-<n>/    what was refused, and why (inbox.py)
     lock                  held while the archive is open
@@ -49,11 +49,13 @@ from ground.product import (
     MANIFEST,
     PRODUCTS,
     SETTLED,
+    SHARES,
     Job,
     Product,
     State,
     product_folder,
     received_name,
+    received_names,
 )
 from ground.reassess import apply_trust, correct_reports
 from ground.trust import Trust
@@ -101,6 +103,7 @@ class Archive:
             self._database = self._open_database()
             stack.callback(self._database.close)
             rows.restart(self._database)
+            self._rename_shares()
             self.set_trust(trust)
             self._adopt(now)
             self._held = stack.pop_all()
@@ -160,8 +163,9 @@ class Archive:
 
     def _record(self, place: Path, pair: Pair, received_at: float) -> Product:
         """Name the data for what it is, make the renames durable, then commit the row."""
-        if (place / DATA).exists():
-            (place / DATA).rename(place / received_name(pair.manifest.scheme))
+        data, name = _data_in(place, pair.manifest.scheme), received_name(pair.manifest.scheme)
+        if data.name != name:
+            data.rename(place / name)
             self._checkpoint("named")
         for folder in (place, place.parent):
             files.sync_folder(folder)
@@ -261,17 +265,34 @@ class Archive:
     def _adopt_one(self, place: Path, now: float) -> bool:
         try:
             pair = read_pair(place, self._trust.keys)
-            names = (DATA, received_name(pair.manifest.scheme))
-            data = next((name for name in names if (place / name).exists()), DATA)
-            check_size(place / data, pair.data.size)
+            data = _data_in(place, pair.manifest.scheme)
+            check_size(data, pair.data.size)
         except (Rejected, FileNotFoundError, NotADirectoryError) as error:
             self._reject(place, Rejected(Rejection.DAMAGED, str(error)), now)
             return False
         product = self._record(place, pair, (place / MANIFEST).stat().st_mtime)
+        if data.name in (DATA, received_name(product.scheme)):  # else a report knew no such scheme
+            self._settle_by_report(product.id, place)
+        return True
+
+    def _settle_by_report(self, product_id: bytes, place: Path) -> None:
         outcome = outcome_of(read_report(place))
         if outcome is not None and outcome.product == place.name and outcome.state in SETTLED:
-            self._settle(product.id, outcome)
-        return True
+            self._settle(product_id, outcome)
+
+    def _rename_shares(self) -> None:
+        """Shares that a version archived which did not know them get their name and their turn."""
+        name, *older = received_names(SHARES)
+        for product_id in rows.ids_of_scheme(self._database, SHARES):
+            place = product_folder(self._folder, product_id.hex())
+            try:
+                found = _data_in(place, SHARES)
+                if found.name in older:
+                    rows.set_state(self._database, product_id, State.ARCHIVED)
+                    found.rename(place / name)
+                    files.sync_folder(place)
+            except OSError as error:  # of a bad disk, say: the others are to be had still
+                self.notices.append(f"product {place.name} cannot be reached: {error.strerror}")
 
     # --- recovery
 
@@ -336,6 +357,12 @@ class Archive:
         if found is None:
             raise ValueError(f"no product {product_id.hex()}")
         return found
+
+
+def _data_in(place: Path, scheme: str) -> Path:
+    """A product's data in its folder, by whichever name."""
+    names = (DATA, *received_names(scheme))
+    return next((place / name for name in names if (place / name).exists()), place / DATA)
 
 
 @contextmanager

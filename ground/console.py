@@ -19,7 +19,7 @@ from ground import rows
 from ground.config import GroundConfig
 from ground.database import ReadOnlyDatabase
 from ground.outcome import read_report
-from ground.product import ARCHIVE_DATABASE, SETTLED, Product, State, product_folder
+from ground.product import ARCHIVE_DATABASE, SETTLED, SHARES, Product, State, product_folder
 from ground.trust import Revocation, add_revocation
 from occulta.codec.crypto import VerifyingKey
 from occulta.errors import OccultaError, Reason
@@ -123,10 +123,18 @@ def _open(archive: Path) -> ReadOnlyDatabase:
 def _line(product: Product) -> str:
     # A frame id holds no blanks; a verdict is the rest of the line.
     said = product.verdict or _signer(product)
+    if product.scheme == SHARES and product.state not in SETTLED:
+        said = f"share held, not checked yet, {_signer(product)}"
     return (
-        f"{product.id.hex()}  {_when(product.received_at)}  {product.state.value:<10}"
+        f"{product.id.hex()}  {_when(product.received_at)}  {_state(product):<10}"
         f"  {product.size:>10}  {product.frame_id}  {said}"
     )
+
+
+def _state(product: Product) -> str:
+    """Nothing is recovered of a share alone, on a node with a key as on one without."""
+    is_share = product.scheme == SHARES and product.state is State.RECOVERING
+    return "checking" if is_share else product.state.value
 
 
 def _signer(product: Product) -> str:
@@ -153,6 +161,7 @@ def run_show(options: argparse.Namespace) -> int:
     if options.json:
         cli.say(json.dumps(said))
     else:
+        said["state"] = _state(product)
         cli.say("\n".join(_told({k: v for k, v in said.items() if (k, v) != _NO_PROFILE})))
     return 0
 

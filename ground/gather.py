@@ -10,16 +10,18 @@ import argparse
 import json
 from contextlib import ExitStack
 
-from ground import sharefiles
 from ground.product import CARRIER, REPORT
 from ground.recovery import check_signature, given, publish, write_report
-from ground.sharereport import NOT_VERIFIED, VERIFIED, Report
+from ground.sharechoice import Choice, Selection
+from ground.sharefiles import ShareFile
+from ground.sharereport import NOT_VERIFIED, VERIFIED, Report, extent, who
 from ground.tamper import PARTIAL, TAMPER, write_pictures
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
-from occulta.schemes.shares.damage import Damage
 from occulta.schemes.shares.gather import Gatherer
+from occulta.schemes.shares.locate import Source
+from occulta.schemes.shares.opening import whole_sets
 
 _PICTURES = (PARTIAL, TAMPER)
 
@@ -29,21 +31,22 @@ def run(options: argparse.Namespace) -> int:
     key, known, folder = given(options)
     files.refuse_existing(folder / CARRIER)
     with ExitStack() as stack:
-        sources = sharefiles.open_all(options.shares, stack)
+        choice = Choice(options.shares, stack)
         files.make_folder(folder)
         carrier = stack.enter_context(files.output(folder / CARRIER))
         written = stack.enter_context(files.output(folder / REPORT, replace=True))
         report = Report()
         outputs: list[files.OutputFile] = []
         try:
-            gatherer = _opened(sources, key, report)
-            _restore(gatherer, carrier, sum(source.size for source in sources))
-            report.enter(gatherer, _claimed(gatherer, sources))
+            gatherer, selection = _opened(choice, key, known, report)
+            _restore(gatherer, carrier)
+            report.enter(gatherer, _claimed(gatherer, selection))
+            report.set_aside += selection.left_out
             _check_origin(gatherer, known, report)
             if not gatherer.is_intact:
                 outputs = _pictures(gatherer, carrier, report, stack)
-                raise _refusal(gatherer, report)
-            report.intact = True
+                raise _refusal(report)
+            report.intact, report.carrier = True, CARRIER
         except OccultaError as error:
             report.error = error
             publish([*outputs, write_report(written, report.as_dict())], "", _PICTURES)
@@ -54,13 +57,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _opened(
-    sources: list[sharefiles.ShareFile], key: PrivateKey, report: Report
+    choice: Choice, key: PrivateKey, known: list[VerifyingKey], report: Report
+) -> tuple[Gatherer, Selection]:
+    """The first shares that restore a frame; raises the refusal of those tried first."""
+    refusals = []
+    for selection in choice.attempts():
+        try:
+            return _gatherer(selection, key, known, report), selection
+        except OccultaError as error:
+            refusals.append(error)
+    raise choice.explained(refusals[0])
+
+
+def _gatherer(
+    selection: Selection, key: PrivateKey, known: list[VerifyingKey], report: Report
 ) -> Gatherer:
-    """The shares among the sources; what is none is set aside, unless shares are missing."""
-    shares = [source for source in sources if source.is_share]
-    others = [source.name for source in sources if not source.is_share]
+    """The shares among the files; what is none is set aside, unless shares are missing."""
+    shares = [source for source in selection.shares if source.is_share]
+    others = [source.name for source in selection.shares if not source.is_share]
     try:
-        gatherer = Gatherer(shares or sources, key)
+        gatherer = _chosen(shares or selection.shares, selection.named, key, known)
     except OccultaError as error:
         if error.reason is not Reason.TOO_FEW_SHARES or not others:
             raise
@@ -70,12 +86,38 @@ def _opened(
     return gatherer
 
 
-def _claimed(gatherer: Gatherer, sources: list[sharefiles.ShareFile]) -> list[str]:
+def _chosen(
+    shares: list[ShareFile], named: list[ShareFile], key: PrivateKey, known: list[VerifyingKey]
+) -> Gatherer:
+    """The one whole set; of several the only one that a known satellite signed."""
+    try:
+        return Gatherer(shares, key, named=named)
+    except OccultaError as error:
+        if error.reason not in (Reason.SHARES_MIXED, Reason.SHARES_OF_DIFFERENT_SETS):
+            raise
+        sets = whole_sets(shares, key) if known else []
+        signed = [each for each in sets if _is_signed(each, key, known)]
+        if len(signed) != 1:
+            raise
+        return Gatherer(shares, key, named=signed[0])
+
+
+def _is_signed(shares: list[Source], key: PrivateKey, known: list[VerifyingKey]) -> bool:
+    try:
+        gatherer = Gatherer(shares, key)
+    except OccultaError:  # one of two that is there twice
+        return False
+    for _ in gatherer.restore():
+        pass
+    return any(map(gatherer.is_authentic, known))
+
+
+def _claimed(gatherer: Gatherer, selection: Selection) -> list[str]:
     """Inputs that say they are a share of this set which is not among those in use."""
     shares = gatherer.opened.shares
     used = {share.clear.index for share in shares}
     return [
-        source.name for source in sources
+        source.name for source in selection.shares
         if source.clear is not None and source.clear.set_id == shares[0].clear.set_id
         and source.clear.index not in used
     ]
@@ -94,7 +136,8 @@ def _check_origin(gatherer: Gatherer, known: list[VerifyingKey], report: Report)
         report.origin, report.authentic = VERIFIED, gatherer.damage.digest_matches is True
 
 
-def _restore(gatherer: Gatherer, carrier: files.OutputFile, size: int) -> None:
+def _restore(gatherer: Gatherer, carrier: files.OutputFile) -> None:
+    size = sum(share.source.size for share in gatherer.opened.shares)
     progress = cli.Progress("recovering", size)
     try:
         for data in gatherer.restore():
@@ -116,7 +159,8 @@ def _pictures(
     if grid is not None:
         folder = carrier.path.parent
         made = write_pictures(
-            folder, gatherer.head, gatherer.rows(), damage, grid.columns, stack
+            folder, gatherer.head, gatherer.rows(), damage, grid.columns, stack,
+            has_regions=bool(gatherer.regions),
         )
         outputs = made.outputs
         report.problems = [problem.detail for problem in made.problems]
@@ -139,41 +183,12 @@ def _front(carrier: files.OutputFile, size: int, stack: ExitStack) -> files.Outp
     return partial
 
 
-def _refusal(gatherer: Gatherer, report: Report) -> OccultaError:
-    damage = gatherer.damage
-    who, extent = _who(report.altered_shares or []), _extent(damage, report)
-    if not who and not extent:
+def _refusal(report: Report) -> OccultaError:
+    altered, found = who(report.altered_shares or []), extent(report)
+    if not altered and not found:
         return OccultaError(Reason.DIGEST_MISMATCH, "the restored picture is not the original")
-    said = ": ".join(filter(None, [who, extent or "the restored picture is not the original"]))
+    said = ": ".join(filter(None, [altered, found or "the restored picture is not the original"]))
     if report.origin == NOT_VERIFIED:
-        said += "; origin not verified, the signature is lost"
+        said += "; origin not verified: the signature is lost"
     hint = f"see {', '.join([REPORT, *report.pictures])}; fetch the altered shares again"
     return OccultaError(Reason.FRAME_DAMAGED, said, hint)
-
-
-def _who(altered: list[str]) -> str:
-    if not altered:
-        return ""
-    return f"{', '.join(altered)} {'was' if len(altered) == 1 else 'were'} altered"
-
-
-def _extent(damage: Damage, report: Report) -> str:
-    if damage.digest_matches:
-        signed = ", as the satellite signed it" if report.authentic else ""
-        return f"the picture itself could be restored{signed}"
-    found = []
-    lost = sorted(damage.missing | damage.coarse | damage.located)
-    if report.grid is not None and (cells := len(damage.cells)):
-        total = report.grid.columns * report.grid.rows
-        found.append(f"{cells} of {total} cells of the picture are damaged")
-    elif lost:
-        where = " outside the regions of interest" if damage.outside.issuperset(lost) else ""
-        found.append(f"damaged segments {_listed(lost)}{where}")
-    if damage.end_lost:
-        found.append("the end of the frame is lost")
-    return ", ".join(found)
-
-
-def _listed(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:8]))
-    return shown if len(numbers) <= 8 else f"{shown} and {len(numbers) - 8} more"

@@ -19,6 +19,8 @@ _RECEIVED = {
     REVERSIBLE: "received.jpg", SEALED: "received.sealed", PLAIN: "received.jpg",
     SHARES: "received.occ",
 }
+_UNKNOWN = "received.bin"
+"""Of a scheme that this version does not know: a later one may, and has a name for it."""
 
 
 class State(StrEnum):
@@ -38,7 +40,12 @@ SETTLED = (State.RECOVERED, State.FAILED, State.NO_KEY, State.SHARE)
 
 def received_name(scheme: str) -> str:
     """The archive's name for a product's data; a scheme of later versions has no type."""
-    return _RECEIVED.get(scheme, "received.bin")
+    return _RECEIVED.get(scheme, _UNKNOWN)
+
+
+def received_names(scheme: str) -> tuple[str, ...]:
+    """Every name that a version ever gave a product's data, the present one first."""
+    return tuple(dict.fromkeys((received_name(scheme), _UNKNOWN)))
 
 
 def product_folder(archive: Path, product: str) -> Path:

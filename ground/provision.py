@@ -46,9 +46,11 @@ def add(command: argparse.ArgumentParser) -> None:
         )
     command.add_argument(
         "--holders", metavar="N", type=int,
-        help=f"2 to {MAX_HOLDERS}: sensitive frames go in shares to so many ground nodes, those of"
-        " the folders ground, holder-b, holder-c, ..., which listen at the ports behind the"
-        " ground's. Both of two are needed to restore a frame, or more than half of several",
+        help=f"2 to {MAX_HOLDERS} holders of shares, the ground and others, who get the folders"
+        " holder-b, holder-c, ... and listen at the ports behind the ground's. Sensitive frames"
+        " leave the satellite split among them, so that none sees the picture; two of 2 holders"
+        " together restore it, 2 of 3, 3 of 4, 3 of 5 and so on (`threshold` in onboard.yaml), with"
+        " recipient.key, which only the folder ground has",
     )
     command.set_defaults(handler=run)
 

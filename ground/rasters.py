@@ -10,22 +10,25 @@ from typing import Any
 
 from ground.product import REPORT
 from ground.recovery import check_signature, given, publish
+from ground.sharefiles import images_in
+from ground.sharereport import NOT_CHECKED, NOT_VERIFIED, VERIFIED
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.program import files, rasters
 from occulta.schemes.sealed import OpeningStream
 from occulta.schemes.shares import paper, paper_parameters
+from occulta.schemes.shares.header import share_name
 from occulta.schemes.shares.paper_locate import Damage
 from occulta.schemes.shares.paper_parameters import Parameters, digest_of
 from occulta.schemes.shares.paper_recover import Recovered
 from occulta.schemes.shares.paper_recover import recover as restore
-from occulta.schemes.shares.raster import Box, blocks_of
 
 MAX_SEALED = 2 * paper_parameters.MAX_SIZE
 _PICTURES = [f"{name}.{kind}" for name in ("carrier.partial", "tamper")
              for kind in (rasters.PGM, rasters.PNG)]
 _COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
 """Outlines in tamper.png, by whether share A, share B was altered."""
+_UNVERIFIED = "yellow"
 
 
 def is_share_image(name: str) -> bool:
@@ -46,7 +49,9 @@ def recover(options: argparse.Namespace) -> int:
     images, sealed = _sort(options.shares)
     files.make_folder(folder)
     said: dict[str, Any] = {
-        "scheme": "shares", "profile": "paper", "intact": False, "authentic": False,
+        "scheme": "shares", "profile": "paper", "intact": False, "authentic": None,
+        "origin": NOT_CHECKED, "signed": None, "raster_sha256": None, "altered_shares": None,
+        "pictures": [],
     }
     contents: dict[str, bytes] = {}
     error: OccultaError | None = None
@@ -54,6 +59,7 @@ def recover(options: argparse.Namespace) -> int:
         contents = _recover(images, sealed, key, known, said)
     except OccultaError as refusal:
         error = refusal
+    said["pictures"] = [name for name in contents if name in _PICTURES]
     error = _conclude(said, error)
     text = json.dumps(said) if options.json else str(said["verdict"])
     contents[REPORT] = (json.dumps(said, indent=2) + "\n").encode()
@@ -64,9 +70,10 @@ def recover(options: argparse.Namespace) -> int:
 
 
 def _sort(names: list[str]) -> tuple[list[str], str]:
-    """The share images in their order, and the parameters."""
+    """The share images in their order, and the parameters; folders give what they hold of both."""
     if files.STANDARD in names:
         raise OccultaError(Reason.USAGE, "shares are told apart by their content: name files")
+    names = [each for name in names for each in images_in(name) or [name]]
     images = [name for name in names if is_share_image(name)]
     others = [name for name in names if name not in images]
     if len(images) != 2 or len(others) > 1:
@@ -92,17 +99,35 @@ def _recover(
         data = files.read_some(stream, MAX_SEALED, sealed)
     parameters, opened = paper_parameters.open_sealed(data, key)
     said |= _facts(parameters, opened)
-    said["authentic"] = check_signature(known, opened.is_authentic, said["signed"])
+    _check_origin(opened, known, said)
     shares = paper.Shares(*(rasters.read(name)[0] for name in images))
     found = restore(shares, parameters)
-    kind = rasters.written_kind(parameters.kind)
-    if found.damage is None:
+    kind, damage = rasters.written_kind(parameters.kind), found.damage
+    _enter(found, said)
+    if damage is None:
         said |= {"intact": True, "carrier": f"carrier.{kind}"}
-        said["carrier_sha256"] = digest_of(found.raster).hex()
         return {f"carrier.{kind}": rasters.encode(found.raster, kind)}
-    said["authentic"] = False
-    said["damage"] = _damage_said(found.damage, len(blocks_of(parameters.regions)))
-    return _damaged(found, found.damage, kind)
+    said["damage"] = _damage_said(damage, len(found.blocks))
+    return _damaged(found, damage, kind)
+
+
+def _check_origin(
+    opened: OpeningStream, known: list[crypto.VerifyingKey], said: dict[str, Any]
+) -> None:
+    """Raises OccultaError(SIGNATURE_BROKEN)."""
+    if known:
+        said |= {"origin": NOT_VERIFIED, "authentic": False}
+        check_signature(known, opened.is_authentic, said["signed"])
+        said["origin"] = VERIFIED
+
+
+def _enter(found: Recovered, said: dict[str, Any]) -> None:
+    """What is known of picture and shares; the signature covers the picture's digest."""
+    altered = (False, False) if found.damage is None else found.damage.altered
+    said["altered_shares"] = [share_name(at) for at, is_altered in enumerate(altered) if is_altered]
+    if found.damage is None or found.damage.restored:
+        said["raster_sha256"] = digest_of(found.raster).hex()
+        said["authentic"] = said["authentic"] if said["origin"] == NOT_CHECKED else True
 
 
 def _facts(parameters: Parameters, opened: OpeningStream) -> dict[str, Any]:
@@ -115,8 +140,10 @@ def _facts(parameters: Parameters, opened: OpeningStream) -> dict[str, Any]:
 
 
 def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
-    boxes: list[Box] = [*damage.blocks, *([damage.outside_box] if damage.outside_box else [])]
-    outlined, drawn = rasters.encode_outlined(found.raster, boxes, _COLOURS[damage.altered])
+    outside = [damage.outside_box] if damage.outside_box else []
+    outlines = [(box, _COLOURS[damage.altered]) for box in (*damage.blocks, *outside)]
+    outlines += [(box, _UNVERIFIED) for box in damage.unverified]
+    outlined, drawn = rasters.encode_outlined(found.raster, outlines)
     return {
         f"carrier.partial.{kind}": rasters.encode(found.verified(), kind),
         f"tamper.{drawn}": outlined,
@@ -125,10 +152,10 @@ def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
 
 def _damage_said(damage: Damage, total: int) -> dict[str, Any]:
     return {
-        "altered_shares": [name for name, is_altered in zip("ab", damage.altered, strict=True)
-                           if is_altered],
-        "blocks": [list(block) for block in damage.blocks], "blocks_in_regions": total,
-        "restored": damage.restored, "outside_regions": damage.outside,
+        "digest_matches": damage.restored, "blocks_in_regions": total,
+        "blocks": [list(block) for block in damage.blocks],
+        "blocks_not_verified": [list(block) for block in damage.unverified],
+        "outside_altered": damage.outside,
         "outside_box": list(damage.outside_box) if damage.outside_box else None,
     }
 
@@ -136,9 +163,10 @@ def _damage_said(damage: Damage, total: int) -> dict[str, Any]:
 def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError | None:
     """Enter verdict and error; the error that the command ends with."""
     if error is None and "damage" in said:
-        error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said["damage"]))
+        hint = f"see {', '.join([REPORT, *said['pictures']])}; fetch the altered shares again"
+        error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said), hint)
     if error is not None:
-        said["intact"] = said["authentic"] = False
+        said["intact"] = False
         said["error"] = error.as_dict()
         said["verdict"] = f"not verified: {error.detail}"
         return error
@@ -149,14 +177,19 @@ def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError 
     return None
 
 
-def _sentence(damage: dict[str, Any]) -> str:
-    names = damage["altered_shares"]
-    who = f"share {names[0]} was" if len(names) == 1 else "both shares were"
-    where = f"{len(damage['blocks'])} of {damage['blocks_in_regions']} blocks of the regions"
-    if damage["outside_regions"]:
-        where += " and pixels outside the regions"
-    state = ", the image itself is right" if damage["restored"] else ""
-    return f"{who} altered: {where}{state}"
+def _sentence(said: dict[str, Any]) -> str:
+    names, damage = said["altered_shares"], said["damage"]
+    who = f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} altered"
+    found = []
+    if damage["digest_matches"]:
+        signed = ", as the satellite signed it" if said["authentic"] else ""
+        found.append(f"the picture itself could be restored{signed}")
+    found.append(f"{len(damage['blocks'])} of {damage['blocks_in_regions']} blocks of the regions")
+    if damage["blocks_not_verified"]:
+        found.append(f"{len(damage['blocks_not_verified'])} more cannot be verified")
+    if damage["outside_altered"]:
+        found.append("pixels outside the regions")
+    return f"{who}: {', '.join(found)}"
 
 
 def _publish(folder: Path, contents: dict[str, bytes], text: str | None) -> None:

@@ -1,7 +1,8 @@
 """The report of a recovery: what was verified, in words with fixed meanings.
 
-`intact`: the restored bytes match the sealed digest. `authentic`: the known satellite's signature
-inside the seal verifies. `altered`: the marked file is not what marking the original gives.
+`intact`: the restored bytes match the sealed digest, whatever else was refused; what counts is the
+verdict. `authentic`: the known satellite's signature inside the seal verifies. `altered`: the
+marked file is not what marking the original gives.
 """
 
 from __future__ import annotations

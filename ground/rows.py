@@ -82,6 +82,12 @@ def product(database: Database, product_id: bytes) -> Product | None:
     return None if row is None else product_of(row)
 
 
+def ids_of_scheme(database: Database, scheme: str) -> list[bytes]:
+    """Of the products of a scheme."""
+    found = database.rows("SELECT id FROM products WHERE scheme = ?", scheme)
+    return [row[0] for row in found]
+
+
 def all_products(database: Database) -> list[Product]:
     """Oldest first."""
     return [product_of(row) for row in database.rows(

@@ -2,13 +2,15 @@
 
 `carrier.partial.jpg` shows every verified row and flat grey in place of the others (the last block
 before a verified row shows the level of what is lost). `tamper.png` is that picture with every
-damaged 16x16 cell outlined in red; a picture too large to draw on is scaled down by 2, 4 or 8.
+damaged 16x16 cell outlined in red, and with those cells of regions of interest that verify in rows
+which do not; a picture too large to draw on is scaled down by 2, 4 or 8.
 """
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +21,7 @@ from occulta.codec.jpeg.patchwork import Patchwork
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS
 from occulta.program import files
-from occulta.schemes.shares.cellset import CellSet
+from occulta.schemes.shares.cellset import MAX_RUNS, CellSet
 from occulta.schemes.shares.damage import Damage, Rows
 
 if TYPE_CHECKING:
@@ -44,33 +46,86 @@ class Pictures(NamedTuple):
     problems: list[OccultaError]
 
 
+class _Canvas:
+    """A JPEG at work; `is_whole`: of rows that verify as a whole alone."""
+
+    def __init__(self, head: bytes, out: files.Spool, is_whole: bool) -> None:
+        """Raises OccultaError for headers that no picture can be drawn from."""
+        self.out = out
+        self._work = Patchwork(head, DEFAULT_LIMITS)
+        self._is_whole = is_whole
+        self.unverified: list[range] = []
+        """Cells that are shown and that nothing vouches for."""
+
+    @property
+    def frame(self) -> Frame:
+        """The picture's header."""
+        return self._work.frame
+
+    def add(self, row: Rows, columns: int) -> None:
+        """A row, where it can be shown; raises OccultaError."""
+        self._skip(row.cut.mcu)
+        is_shown = row.verified is None and not row.damaged or not self._is_whole
+        if row.data is not None and is_shown and self._work.takes(row.cut, row.mcus):
+            self.out.write(self._work.add(row.cut, row.mcus, row.data))
+            if row.verified is not None:
+                self._note(row, row.verified, columns)
+
+    def finish(self) -> None:
+        """Grey for the rest; raises OccultaError."""
+        self._skip(self._work.mcus)
+        self.out.write(self._work.finish())
+
+    def _skip(self, end: int) -> None:
+        """Grey up to the MCU `end`."""
+        end = min(end, self._work.mcus)
+        while self._work.position < end:
+            self.out.write(self._work.skip(min(end - self._work.position, _MOST_SKIPPED)))
+
+    def _note(self, row: Rows, verified: CellSet, columns: int) -> None:
+        geometry = self._work.geometry
+        at = geometry.row_of(row.cut.mcu) * columns
+        for run in verified.runs:
+            self.unverified.append(range(at, run.start))
+            at = run.stop
+        self.unverified.append(range(at, geometry.row_of(row.cut.mcu + row.mcus) * columns))
+        if len(self.unverified) > 2 * MAX_RUNS:
+            self.unverified = CellSet(self.unverified).runs
+
+
 def write_pictures(
-    folder: Path, head: bytes, rows: Iterable[Rows], damage: Damage, columns: int, stack: ExitStack
+    folder: Path, head: bytes, rows: Iterable[Rows], damage: Damage, columns: int,
+    stack: ExitStack, has_regions: bool = False,
 ) -> Pictures:
     """Write `carrier.partial.jpg` and `tamper.png` under temporary names, which `stack` discards.
 
     `head`: the JPEG from SOI to the end of SOS; `rows` in the order of the scan, what they leave
-    out is grey; `columns`: cells in a row of cells. Older files of these names are replaced when
+    out is grey; `columns`: cells in a row of cells. With regions of interest cells that verify in
+    rows which do not are drawn in `tamper.png`. Older files of these names are replaced when
     they are published. Without Pillow, or for a picture whose levels no JPEG can hold, what cannot
     be made is left out and said in `problems`. Raises OccultaError for a failure of the disk, and
     ValueError for a number of columns that is not the picture's.
     """
     try:
-        work = Patchwork(head, DEFAULT_LIMITS)
-        if columns != Grid.of(work.frame).columns:
-            raise ValueError(f"{columns} cells in a row")
         partial = stack.enter_context(files.output(folder / PARTIAL, replace=True))
-        _write_partial(work, rows, partial)
+        canvas = _Canvas(head, partial, is_whole=True)
+        if columns != Grid.of(canvas.frame).columns:
+            raise ValueError(f"{columns} cells in a row")
+        more = None
+        if has_regions:
+            more = _Canvas(head, stack.enter_context(files.spool(folder)), is_whole=False)
+        shown = _draw(rows, columns, canvas, more)
     except OccultaError as error:
         if error.reason.exit_code is ExitCode.MACHINE:
             raise
         return Pictures([], [error])
     try:
-        image, scale = _decoded(partial, work.frame)
+        image, scale = _decoded(shown.out, shown.frame)
     except ImportError:
         hint = "install the extra: pip install 'occulta[raster]'"
         missing = OccultaError(Reason.PILLOW_MISSING, f"{TAMPER} is drawn with Pillow", hint)
         return Pictures([partial], [missing])
+    _fill(image, CellSet(shown.unverified), columns, scale)
     _outline(image, damage.cells, columns, scale)
     tamper = stack.enter_context(files.output(folder / TAMPER, replace=True))
     with io.BufferedWriter(_Writer(tamper)) as stream:
@@ -78,23 +133,31 @@ def write_pictures(
     return Pictures([partial, tamper], [])
 
 
-def _write_partial(work: Patchwork, rows: Iterable[Rows], partial: files.OutputFile) -> None:
+def _draw(
+    rows: Iterable[Rows], columns: int, canvas: _Canvas, more: _Canvas | None
+) -> _Canvas:
+    """Draw on both; returns that of which `tamper.png` is made. Raises OccultaError."""
     for row in rows:
-        _skip(work, row.cut.mcu, partial)
-        if row.data is not None and not row.damaged and work.takes(row.cut, row.mcus):
-            partial.write(work.add(row.cut, row.mcus, row.data))
-    _skip(work, work.mcus, partial)
-    partial.write(work.finish())
+        canvas.add(row, columns)
+        add = functools.partial(_Canvas.add, row=row, columns=columns)
+        more = None if more is None else _attempted(more, add)
+    canvas.finish()
+    more = None if more is None else _attempted(more, _Canvas.finish)
+    return more or canvas
 
 
-def _skip(work: Patchwork, end: int, partial: files.OutputFile) -> None:
-    """Grey up to the MCU `end`."""
-    end = min(end, work.mcus)
-    while work.position < end:
-        partial.write(work.skip(min(end - work.position, _MOST_SKIPPED)))
+def _attempted(canvas: _Canvas, action: Callable[[_Canvas], None]) -> _Canvas | None:
+    """None where altered rows hold levels that no picture has; raises OccultaError for a disk."""
+    try:
+        action(canvas)
+    except OccultaError as error:
+        if error.reason.exit_code is ExitCode.MACHINE:
+            raise
+        return None
+    return canvas
 
 
-def _decoded(partial: files.OutputFile, frame: Frame) -> tuple[Image.Image, int]:
+def _decoded(partial: files.Spool, frame: Frame) -> tuple[Image.Image, int]:
     """The picture, RGB, and by what it is scaled down; all grey if Pillow cannot decode it.
 
     Pillow's guard against decompression bombs, which `Image.open` applies, would refuse large
@@ -111,6 +174,16 @@ def _decoded(partial: files.OutputFile, frame: Frame) -> tuple[Image.Image, int]
         return image.convert("RGB"), scale
     except (SyntaxError, OSError, ValueError):  # 12 bits, two or five components, odd sampling
         return Image.new("RGB", (-(-width // scale), -(-height // scale)), _GREY), scale
+
+
+def _fill(image: Image.Image, cells: CellSet, columns: int, scale: int) -> None:
+    """Grey in place of what nothing vouches for."""
+    from PIL import ImageDraw
+
+    draw, side = ImageDraw.Draw(image), SIDE // scale
+    for row, first, last in cells.rows(columns):
+        right, bottom = side * (last + 1) - 1, side * (row + 1) - 1
+        draw.rectangle((side * first, side * row, right, bottom), _GREY)
 
 
 def _outline(image: Image.Image, cells: CellSet, columns: int, scale: int) -> None:

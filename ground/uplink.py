@@ -66,8 +66,13 @@ class Uplink:
     def command(self, command: pus.Command, done: Done, now: float) -> None:
         """Send a telecommand once those before it are answered; `done` is called once.
 
-        Raises ValueError for one that cannot be encoded, or when too many wait.
+        Raises ValueError for one that cannot be encoded, or when too many wait, and where no answer
+        would come: the satellite says nothing to keys that may not command.
         """
+        role = self.channel.roles.get(self.channel.selected_key)
+        if role is not security.Role.COMMANDER:
+            name = "none that it knows" if role is None else f"a {role}'s"
+            raise ValueError(f"this node may not command {self.name}: its link key is {name}")
         if len(self._pending) >= MAX_PENDING:
             raise ValueError("too many commands wait for an answer")
         count = self.channel.next_count(self._apids.commands)

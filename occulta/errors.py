@@ -81,6 +81,11 @@ class Reason(IntEnum):
     PARAMETERS_MISSING = 339
     SHARE_SIZE = 340
     BAD_PARAMETERS = 341
+    SEVERAL_SCANS = 342
+    DEEP_SAMPLES = 343
+    NO_QUANTISATION_TABLE = 344
+    NOT_TAKEN = 345
+    NO_LUMINANCE = 346
 
     DOES_NOT_FIT = 400
     NO_CARRIERS = 401
@@ -96,6 +101,8 @@ class Reason(IntEnum):
     COMMAND_REFUSED = 505
     SHARE_ALTERED = 506
     FRAME_DAMAGED = 507
+    NOT_AS_SENT = 508
+    NOT_RECOVERED = 509
 
     OUTPUT_UNWRITABLE = 600
     DISK_FULL = 601
@@ -106,6 +113,7 @@ class Reason(IntEnum):
     SELFTEST_FAILED = 606
     DAEMON_SILENT = 607
     PILLOW_MISSING = 608
+    PROGRAM_FAILED = 609
 
     @property
     def exit_code(self) -> ExitCode:
@@ -154,10 +162,12 @@ _HINTS: dict[Reason, str] = {
     Reason.BAD_HIDDEN_DATA: "the marked file was altered on the way: fetch it again",
     Reason.INPUT_UNREADABLE: "check the path and its permissions",
     Reason.BAD_INTAKE: "what a camera or payload program sent does not agree with itself",
-    Reason.NOT_A_SHARE: "give the share-*.occ files as they came, or the folders that hold them",
-    Reason.SHARE_VERSION: "a later release of Occulta made it: recover it with that one",
+    Reason.NOT_A_SHARE:
+        "give share-*.occ or received.occ files whole, as they came, or the folders that hold them",
+    Reason.SHARE_VERSION:
+        "fetch it again; if it stays so, a later release of Occulta made it: recover it with that",
     Reason.SHARES_OF_DIFFERENT_SETS: "give shares of one frame: their set ids are in the message",
-    Reason.SHARE_TWICE: "name each share once",
+    Reason.SHARE_TWICE: "name each share once: the file as its holder sent it",
     Reason.TOO_FEW_SHARES: "fetch the shares of other holders too",
     Reason.SHARES_MIXED: "give shares that were made in one run of protect",
     Reason.BAD_REGION: "a region is x,y,width,height in pixels, within the image, over no other",
@@ -165,6 +175,12 @@ _HINTS: dict[Reason, str] = {
     Reason.PARAMETERS_MISSING: "give parameters.occ, as protect wrote it beside the shares",
     Reason.SHARE_SIZE: "give the share images as protect wrote them, not scaled or cropped",
     Reason.BAD_PARAMETERS: "ask the sender for parameters made by this release of Occulta",
+    Reason.SEVERAL_SCANS: "the picture must lie in one interleaved scan: convert with jpegtran",
+    Reason.DEEP_SAMPLES: "samples must have 8 bits: convert the picture",
+    Reason.NO_QUANTISATION_TABLE: "a component names a quantisation table that the file lacks",
+    Reason.NO_LUMINANCE: "robust hiding takes gray and YCbCr pictures: convert the picture",
+    Reason.NOT_RECOVERED:
+        "give the key of the message's recipient and the picture as little changed as there is",
     Reason.NO_WATERMARK_ROOM: "take a larger image or a smaller region",
     Reason.PILLOW_MISSING: "use PGM files, or install the extra: pip install 'occulta[raster]'",
     Reason.PRIVATE_CHANGED: "let no other program write the private file meanwhile",
@@ -172,15 +188,22 @@ _HINTS: dict[Reason, str] = {
     Reason.NO_CARRIERS: "the picture has too little detail; see capacity",
     Reason.NO_CARRIERS_AT_END: "the end of the file is not picture data; strip what follows it",
     Reason.SPOOL_FULL: "wait for a contact, purge what is waiting, or raise the spool's limits",
-    Reason.WRONG_KEY: "the file was sealed to another recipient",
-    Reason.SEAL_BROKEN: "the marked file was altered on the way: fetch it again",
-    Reason.DIGEST_MISMATCH: "the picture was altered on the way: fetch it again",
-    Reason.SIGNATURE_BROKEN: "the data does not come from the satellite key given",
-    Reason.PRIVATE_DATA_INCOMPLETE: "the marked file was cut or altered: fetch it again",
+    Reason.WRONG_KEY: "it was sealed to another recipient: give that recipient's key",
+    Reason.SEAL_BROKEN:
+        "the marked or sealed file (parameters.occ too) was altered on the way: fetch it again",
+    Reason.DIGEST_MISMATCH: "the file was altered on the way: fetch it again",
+    Reason.SIGNATURE_BROKEN:
+        "give the key of the satellite that made it; if you did, trust nothing of what came",
+    Reason.PRIVATE_DATA_INCOMPLETE:
+        "the marked or sealed file was cut or altered on the way: fetch it again",
     Reason.COMMAND_REFUSED: "the satellite says why; the link key in use must be a commander's",
     Reason.SHARE_ALTERED: "fetch that share again, or give that of another holder",
     Reason.FRAME_DAMAGED: "see report.json; fetch the altered shares again",
-    Reason.OUTPUT_UNWRITABLE: "check the folder and its permissions",
+    Reason.NOT_TAKEN: "the lines above say what was refused, and why",
+    Reason.NOT_AS_SENT: "the table and the report say what, and why",
+    Reason.PROGRAM_FAILED: "the lines above say which, and the report's logs what it said",
+    Reason.OUTPUT_UNWRITABLE:
+        "check the folder and its permissions; of an address, that no other program listens there",
     Reason.DISK_FULL: "free some space and run the command again",
     Reason.KERNEL_MISSING: "run: python3 dev.py setup (needs a C compiler)",
     Reason.NODE_SILENT: "start it: occulta-ground run --config ground.yaml",

@@ -110,7 +110,10 @@ def _add_protect(command: argparse.ArgumentParser) -> None:
         help="shares: a region of interest, in pixels; may be given several times",
     )
     command.add_argument(
-        "--holders", metavar="K/N", help="shares: K of N restore; without it two, both needed",
+        "--holders", metavar="K/N",
+        help="shares: any K of N restore, each share as large as the picture; without it there are "
+        "two, a sealed key and the rest, of which both are needed. Of 2/2 too: losing one share "
+        "loses the picture, K below N survives the loss of N - K",
     )
     command.add_argument(
         "--key-stream", action="store_true",

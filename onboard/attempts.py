@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from occulta.errors import ExitCode, Reason
+from onboard.config import Rule
 
 _REMEMBERED = 256
 """Frames of one camera; the oldest are forgotten, and refused once more when they come again."""
@@ -26,6 +27,12 @@ class Attempt(NamedTuple):
 
     way: Way = Way.AS_RULED
     why: str = ""
+    rule: Rule | None = None
+    """By which it was refused; None where it was not."""
+
+    def under(self, rule: Rule) -> Attempt:
+        """Itself where the same rule holds still; another rule begins anew with the frame."""
+        return self if self.rule == rule else Attempt()
 
 
 class Attempts:

@@ -203,7 +203,7 @@ class Daemon:
                 line = f"contact with {self._channels[number].remote.peer} has "
                 line += "begun" if contact else "ended"
                 log.info("%s", line)
-                self._reporter.event(event, line, number)
+                self._reporter.event(event, line, number, about=number)
 
     def _warn_of_keys(self) -> None:
         """A first start needs link keys, a later one none; every generation grows from them."""

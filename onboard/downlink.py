@@ -12,6 +12,7 @@ from occulta.link.cfdp.constants import Condition, Delivery
 from occulta.link.cfdp.events import Abandoned, Event, Fault, TransactionFinished
 from occulta.program.channel import Channel
 from onboard.config import Contact
+from onboard.renamed import hold_renamed
 from onboard.spool import DATA, MANIFEST, Product, Spool
 from onboard.transfers import MOST_PAUSES, Key, Pauses, decode_transfers, encode_transfers
 
@@ -85,11 +86,13 @@ class Downlink:
     def load(self, now: float) -> None:
         """Take up the transfers of the last run; what was lost of them begins again.
 
-        What was to go to destinations that there are no more is cancelled.
+        What was to go to destinations that there are no more is cancelled; shares for one that has
+        another name now are held.
         """
         cancelled = self._spool.deliveries.cancel_elsewhere(self._channels)
         if cancelled:
             self._spool.note(f"deliveries cancelled, their destinations are gone: {cancelled}")
+        hold_renamed(self._spool, {n: c.remote.peer for n, c in self._channels.items()})
         found = self._spool.state.load_snapshots(NAMESPACE)
         snapshots = {TransactionId(*key): data for key, data in found.items()}
         for line in self._entity.load(snapshots, now):

@@ -24,7 +24,8 @@ from occulta.link.messages import (
     FromCamera,
     Message,
 )
-from onboard.attempts import Attempt, Attempts, Way, blames_frame, other_way
+from onboard.attempts import Attempt, Attempts, blames_frame, other_way
+from onboard.config import Rule
 from onboard.pipeline import Stream, finish_in_pieces
 
 _MAX_NOTICES = 100
@@ -40,8 +41,11 @@ class FrameStore(Protocol):
     def known_frame(self, camera: str, frame_id: str) -> bytes | None:
         """The product that this camera's frame became, if it did."""
 
-    def begin(self, frame: FrameBegin, way: Way) -> Job:
-        """Choose a scheme, open a file; raises OccultaError."""
+    def begin(self, frame: FrameBegin, attempt: Attempt) -> Job:
+        """Choose a scheme, open a file; raises OccultaError.
+
+        The attempt counts if it is one under the rule that holds for the frame now.
+        """
 
     def commit(self, job: Job) -> None:
         """Make the finished product durable; raises OccultaError."""
@@ -56,6 +60,9 @@ class Job:
     stream: Stream
     write: Callable[[bytes], object]
     discard: Callable[[], object]
+    rule: Rule
+    """As it was when the frame began."""
+    attempt: Attempt
     context: Any = None
     """The store's own."""
     has_private: bool = False
@@ -64,7 +71,6 @@ class Job:
     """Whether it may be protected in another way if its scheme cannot take it."""
     fallback: str | None = None
     """What is done with it instead, as a notice says it."""
-    attempt: Attempt = Attempt()
     position: int = 0
     credit: int = 0
     heard: float = 0.0
@@ -203,8 +209,8 @@ class Frames:
             return [FrameRefused(frame.frame_id, Reason.SPOOL_FULL, detail, True)]
         self.counters["frames_in"] += 1
         attempt = self._attempts.next(camera, frame.frame_id)
-        job = self._store.begin(frame, attempt.way)
-        job.attempt, job.heard = attempt, now
+        job = self._store.begin(frame, attempt)
+        job.heard = now
         self._jobs[camera] = job
         return [self._grant(job)]
 
@@ -262,9 +268,9 @@ class Frames:
         reason, again = error.reason, not blames_frame(error.reason)
         job = self._discard(camera, frame_id)
         way = None if job is None else other_way(reason, job.has_private, job.has_fallback)
-        if way is not None:
+        if job is not None and way is not None:
             again = True
-            self._attempts.remember(camera, frame_id, Attempt(way, str(error)))
+            self._attempts.remember(camera, frame_id, Attempt(way, str(error), job.rule))
         refused = FrameRefused(frame_id, reason.value, error.detail[:200], again)
         self._refused[camera] = refused
         return refused

@@ -139,6 +139,8 @@ def _said(options: argparse.Namespace, done: _Done) -> str:
         f"{clear.threshold} of {clear.holders} shares restore {done.original} bytes; "
         f"{done.splitter.padding} bytes of padding in each with a body, {signed}"
     )
+    if clear.threshold == clear.holders:
+        lines.append("all shares are needed: lose one, and the picture is lost")
     if not done.splitter.has_cells:
         aside = ", regions of interest have no effect" if options.roi else ""
         lines.append(f"damage can be located to segments of 32 KiB only{aside}")

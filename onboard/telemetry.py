@@ -13,6 +13,7 @@ from occulta.link.drops import Drop
 from occulta.link.pus import Event, Report, Severity
 from occulta.link.pus.fields import TIME_SECONDS_BITS, Unsigned
 from occulta.link.pus.telemetry import MAX_TEXT
+from occulta.link.security import Role
 from occulta.link.space_packet import SequenceCounter
 from occulta.program.channel import Channel
 
@@ -58,6 +59,8 @@ _SEVERITY = {
 }
 
 
+_FOR_HOLDERS = {pus.LINK_DROPS.structure_id}
+"""Housekeeping that tells a holder nothing of products that are not for it."""
 _ON_THE_WAY = {
     "product_delivered": (EventId.PRODUCT_DELIVERED, "product %s delivered to %s"),
     "transfer_failed": (EventId.TRANSFER_FAILED, "product %s did not reach %s, and goes again"),
@@ -72,7 +75,11 @@ class _Waiting(NamedTuple):
 
 
 class Reporter:
-    """Sends reports to destinations; what cannot go now waits, bounded."""
+    """Sends reports to destinations; what cannot go now waits, bounded.
+
+    A destination none of whose link keys is for more than holding shares learns nothing of what
+    others get: events that concern it alone, and of housekeeping the link's drops.
+    """
 
     def __init__(self, apid: int, wall: Callable[[], float]) -> None:
         """`wall` gives seconds since 1970."""
@@ -89,33 +96,52 @@ class Reporter:
         self._channels[channel.remote.entity] = channel
         self._waiting[channel.remote.entity] = deque()
 
-    def event(self, event_id: EventId, text: str, parameter: int = 0) -> None:
-        """Tell every destination that something happened."""
+    def event(
+        self, event_id: EventId, text: str, parameter: int = 0, about: int | None = None
+    ) -> None:
+        """Tell that something happened: on board, or `about` a destination.
+
+        What is about one goes to that and to those who may command; else to all but holders.
+        """
         severity = _SEVERITY.get(event_id, Severity.INFORMATIVE)
         line = "".join(letter if letter.isprintable() else "?" for letter in text)
         clipped = line.encode()[: MAX_TEXT].decode(errors="ignore")
-        self.report(Event(severity, event_id, parameter & 0xFFFF_FFFF, clipped))
+        report = Event(severity, event_id, parameter & 0xFFFF_FFFF, clipped)
+        for number in self._channels:
+            if self._may_hear(number, about):
+                self.report(report, number)
+
+    def _may_hear(self, destination: int, about: int | None) -> bool:
+        if about is None:
+            return not self._only_holds(destination)
+        return destination == about or Role.COMMANDER in self._roles(destination)
+
+    def _only_holds(self, destination: int) -> bool:
+        return self._roles(destination) == {Role.HOLDER}
+
+    def _roles(self, destination: int) -> set[Role]:
+        return set(self._channels[destination].roles.values())
 
     def announce(self, what: str, product_id: bytes, destination: int) -> None:
         """Tell, and log, what happened to a product on its way to a destination."""
         event_id, text = _ON_THE_WAY[what]
         line = text % (product_id.hex(), self._channels[destination].remote.peer)
         log.info("%s", line)
-        self.event(event_id, line, destination)
+        self.event(event_id, line, destination, about=destination)
 
-    def report(self, report: Report, destination: int | None = None) -> None:
-        """Queue a report for one destination, or for all."""
-        for number in self._channels if destination is None else (destination,):
-            waiting = self._waiting[number]
-            waiting.append(_Waiting(report, self._wall()))
-            if len(waiting) > MAX_WAITING:
-                waiting.popleft()
-                self.lost[number] += 1
+    def report(self, report: Report, destination: int) -> None:
+        """Queue a report for a destination, whatever it tells."""
+        waiting = self._waiting[destination]
+        waiting.append(_Waiting(report, self._wall()))
+        if len(waiting) > MAX_WAITING:
+            waiting.popleft()
+            self.lost[destination] += 1
 
-    def housekeeping(self, report: Report, reachable: Iterable[int]) -> None:
+    def housekeeping(self, report: pus.Housekeeping, reachable: Iterable[int]) -> None:
         """Send a report that is worth nothing later."""
         for number in reachable:
-            if not self._waiting[number]:
+            is_for = report.structure_id in _FOR_HOLDERS or not self._only_holds(number)
+            if is_for and not self._waiting[number]:
                 self._send(number, _Waiting(report, self._wall()))
 
     def flush(self, reachable: Iterable[int]) -> None:

@@ -22,7 +22,7 @@ from occulta.link.messages import (
 )
 from occulta.schemes import sealed
 from occulta.schemes.records import OVERHEAD, Record, encode_records
-from onboard.attempts import Way
+from onboard.attempts import Attempt, Way
 from onboard.config import Rule
 from onboard.frames import Job
 from onboard.items import ItemJob
@@ -94,18 +94,18 @@ class Workshop:
         """The product that this camera's frame became, if it did, the first of its shares."""
         return self._spool.products.known_frame(camera, frame_id)
 
-    def begin(self, frame: FrameBegin, way: Way) -> Job:
+    def begin(self, frame: FrameBegin, attempt: Attempt) -> Job:
         """Choose a scheme, open a file; raises OccultaError."""
-        rule = next(rule for rule in self.rules if matches(rule, frame))
-        if rule.scheme == SHARES:
-            return self._begin_shares(frame, rule, way)
-        has_fallback = rule.scheme == REVERSIBLE and rule.fallback == SEALED
-        is_fallback = has_fallback and way is Way.FALLBACK
-        if is_fallback:
-            rule = msgspec.structs.replace(rule, scheme=SEALED)
+        ruled = next(rule for rule in self.rules if matches(rule, frame))
+        attempt = attempt.under(ruled)
+        if ruled.scheme == SHARES:
+            return self._begin_shares(frame, ruled, attempt)
+        has_fallback = ruled.scheme == REVERSIBLE and ruled.fallback == SEALED
+        is_fallback = has_fallback and attempt.way is Way.FALLBACK
+        rule = msgspec.structs.replace(ruled, scheme=SEALED) if is_fallback else ruled
         file = self._spool.products.begin(frame.size, rule.priority)
         try:
-            carries = way is Way.AS_RULED and rule.scheme == REVERSIBLE
+            carries = attempt.way is Way.AS_RULED and rule.scheme == REVERSIBLE
             pieces = self._pieces(file, frame, rule) if carries else []
             payload = encode_records(
                 Record(piece.item_key, piece.offset, piece.item_size, piece.data)
@@ -118,18 +118,18 @@ class Workshop:
             raise
         context = _FrameContext(rule, file, [piece.part for piece in pieces])
         return Job(
-            frame, product_id, stream, file.write, file.discard, context,
+            frame, product_id, stream, file.write, file.discard, ruled, attempt, context,
             has_private=bool(pieces), has_fallback=has_fallback and not is_fallback,
             fallback="sealed whole" if is_fallback else None,
         )
 
-    def _begin_shares(self, frame: FrameBegin, rule: Rule, way: Way) -> Job:
+    def _begin_shares(self, frame: FrameBegin, rule: Rule, attempt: Attempt) -> Job:
         """As `begin`: a file for each holder, and no private data.
 
         What is no JPEG goes among the holders as bytes, never sealed to all of them instead: then
         whoever has a recipient's key would need one holder alone.
         """
-        is_jpeg = way is not Way.FALLBACK
+        is_jpeg = attempt.way is not Way.FALLBACK
         ids = [self._random(16) for _ in rule.holders]
         files = self._spool.products.begin_shares(ids, _declared(frame, len(ids)), rule.priority)
         try:
@@ -141,8 +141,9 @@ class Workshop:
             files.discard()
             raise
         return Job(
-            frame, ids[0], stream, _put_already, files.discard, _ShareContext(rule, ids, files),
-            has_fallback=is_jpeg, fallback=None if is_jpeg else "split as bytes",
+            frame, ids[0], stream, _put_already, files.discard, rule, attempt,
+            _ShareContext(rule, ids, files), has_fallback=is_jpeg,
+            fallback=None if is_jpeg else "split as bytes",
         )
 
     def _pieces(self, file: ProductFile, frame: FrameBegin, rule: Rule) -> list[Piece]:

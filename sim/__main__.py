@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from occulta.errors import ExitCode, OccultaError
+from occulta.errors import ExitCode, OccultaError, Reason
+from occulta.program import cli, files
 from sim import send
+from sim.attacks import catalogue
 from sim.camera import DEFAULT_SEED, MEGAPIXELS, photograph
 from sim.command import CommandFailed
 from sim.demo import Options, demonstrate
 from sim.link.relay import relay
 
-USAGE, REFUSED, MACHINE = 2, 3, 6
-"""Exit statuses, as in the other programs; a failed step of the demo passes on its own."""
 MAX_KEYS = 1000
 """Of an analysis."""
+_OUTCOMES: dict[int, Reason] = {
+    ExitCode.USAGE: Reason.USAGE, ExitCode.REFUSED: Reason.NOT_TAKEN,
+    ExitCode.DOES_NOT_FIT: Reason.DOES_NOT_FIT, ExitCode.NOT_VERIFIED: Reason.NOT_AS_SENT,
+}
+"""What the exit status of a run, or of a program in it, stands for; any other is a failure."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a sub-command; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    return cli.run(_parser(), argv)
+
+
+def _handle(arguments: argparse.Namespace) -> int:
+    """Every failure as a numbered one; raises OccultaError."""
     try:
         return int(arguments.run(arguments))
     except CommandFailed as failure:
         hint = "the command's own output: " + failure.ran.errors.strip().replace("\n", " / ")
-        return _fail(str(failure), hint, failure.ran.status)
-    except OccultaError as error:
-        return _fail(error.detail.replace("\n", "\n  "), error.hint, error.reason.exit_code)
+        raise OccultaError(_reason(failure.ran.status), str(failure), hint) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", "check the path and free space", MACHINE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+        raise files.write_failure(error, error.filename or "what was asked for") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="occulta-sim", description=__doc__)
+def _reason(status: int) -> Reason:
+    return _OUTCOMES.get(status, Reason.PROGRAM_FAILED)
+
+
+def _parser() -> cli.Parser:
+    parser = cli.make_parser("occulta-sim", __doc__ or "")
+    parser.set_defaults(handler=_handle)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="protect and recover a picture, with a report")
     demo.add_argument("--image", type=Path, help="your JPEG (default: a synthetic scene)")
@@ -62,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     link.set_defaults(run=_link)
     _add_run(commands.add_parser("run", help="run a whole mission and check what arrives"))
     _add_analyse(commands.add_parser("analyse", help="measure what shares of a picture tell"))
+    _add_attack(commands.add_parser(
+        "attack", help="spoil a picture: noise, filters, recompression, losses",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"attacks, done in the order given:\n{catalogue.listing()}",
+    ))
     return parser
 
 
@@ -82,7 +95,10 @@ def _add_analyse(command: argparse.ArgumentParser) -> None:
     place = Path("analysis-out")
     shares.add_argument("-o", dest="folder", type=Path, default=place, metavar="DIR")
     shares.add_argument("--json", action="store_true", help="print the values instead of a table")
-    shares.add_argument("--keys", type=_keys, default=20, metavar="N", help="20 if not given")
+    shares.add_argument(
+        "--keys", type=_keys, default=20, metavar="N",
+        help="20 if not given; a large picture takes seconds for each, minutes in all",
+    )
     shares.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
     shares.add_argument(
         "--roi", metavar="X,Y,W,H", action="append", default=[],
@@ -91,50 +107,67 @@ def _add_analyse(command: argparse.ArgumentParser) -> None:
     shares.set_defaults(run=_analyse)
 
 
+def _add_attack(command: argparse.ArgumentParser) -> None:
+    command.add_argument("image", metavar="IMAGE", help="any picture that Pillow reads")
+    command.add_argument("attacks", nargs="+", metavar="NAME[:PARAM]", help="as listed below")
+    command.add_argument(
+        "-o", dest="output", type=Path, required=True, metavar="OUT",
+        help="its suffix names the format: png, pgm, jpg, webp, tiff, ...",
+    )
+    command.add_argument("--seed", type=_seed, default=0)
+    command.set_defaults(run=_attack)
+
+
 def _keys(text: str) -> int:
-    keys = int(text)
-    if not 1 <= keys <= MAX_KEYS:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:5]) <= MAX_KEYS):
         raise argparse.ArgumentTypeError(f"1 to {MAX_KEYS} keys")
-    return keys
+    return int(text)
 
 
 def _seed(text: str) -> int:
-    seed = int(text)
-    if seed < 0:
+    if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError("a seed is a whole number from 0")
-    return seed
+    return int(text)
 
 
 def _megapixels(text: str) -> float:
-    megapixels = float(text)
-    if not MEGAPIXELS[0] <= megapixels <= MEGAPIXELS[1]:
-        raise argparse.ArgumentTypeError(f"between {MEGAPIXELS[0]:g} and {MEGAPIXELS[1]:g}")
-    return megapixels
+    with suppress(ValueError):
+        if MEGAPIXELS[0] <= float(text) <= MEGAPIXELS[1]:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"between {MEGAPIXELS[0]:g} and {MEGAPIXELS[1]:g}")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     for path in (arguments.image, arguments.private):
-        if path is not None and not path.is_file():
-            return _fail(f"{path}: no such file", "give the path of a file to read", USAGE)
+        _require_readable(path)
     folder = Path(os.path.abspath(arguments.folder))
     options = Options(arguments.image, arguments.private, folder, arguments.seed)
     status = demonstrate(options)
     if status != 0:
         hint = "the table and the report say which profile, and why"
-        return _fail("not everything came back bit for bit", hint, status)
+        raise OccultaError(_reason(status), "not everything came back bit for bit", hint)
     return 0
+
+
+def _require_readable(path: Path | None) -> None:
+    if path is not None:
+        with files.open_input(str(path)):
+            pass
 
 
 def _camera(arguments: argparse.Namespace) -> int:
     if arguments.connect is not None:
         return send.send(arguments)
     if arguments.frames or arguments.synthetic or arguments.private:
-        return _fail("there is nobody to send to", "name the daemon's ADDRESS: --connect", USAGE)
+        hint = "name the daemon's ADDRESS: --connect"
+        raise OccultaError(Reason.USAGE, "there is nobody to send to", hint)
     picture = photograph(arguments.seed, arguments.megapixels, arguments.quality)
     if arguments.output == "-":
         sys.stdout.buffer.write(picture)
     else:
-        publish(Path(arguments.output), picture)
+        with files.output(Path(arguments.output), replace=True) as file:
+            file.write(picture)
+            file.publish()
     return 0
 
 
@@ -146,8 +179,7 @@ def _link(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from sim.scenario import run as scenario
 
-    if arguments.image is not None and not arguments.image.is_file():
-        return _fail(f"{arguments.image}: no such file", "give the path of a file to read", USAGE)
+    _require_readable(arguments.image)
     options = scenario.Options(
         arguments.scenario, arguments.frames, arguments.image,
         archive=arguments.archive and arguments.archive.absolute(),
@@ -156,7 +188,7 @@ def _run(arguments: argparse.Namespace) -> int:
     status = scenario.run(options)
     if status in set(ExitCode) - {ExitCode.DONE}:
         hint = "the lines above say what; the report's logs hold what each program said"
-        return _fail("not everything arrived as it was sent", hint, status)
+        raise OccultaError(_reason(status), "not everything arrived as it was sent", hint)
     return status
 
 
@@ -169,22 +201,10 @@ def _analyse(arguments: argparse.Namespace) -> int:
     ))
 
 
-def publish(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary name, synchronised, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _attack(arguments: argparse.Namespace) -> int:
+    from sim.attacks import command
 
-
-def _fail(message: str, hint: str, status: int) -> int:
-    print(f"occulta-sim: {message}\nhint: {hint}", file=sys.stderr)
-    return status
+    return command.run(arguments.image, arguments.attacks, arguments.output, arguments.seed)
 
 
 if __name__ == "__main__":

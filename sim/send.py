@@ -76,7 +76,7 @@ def send(options: argparse.Namespace) -> int:
         with closing(client):
             refused = Transfer(client, feeder, address, timeout).run()
     if refused:
-        raise OccultaError(Reason.BAD_INTAKE, f"{refused} refused for good, the rest is stored")
+        raise OccultaError(Reason.NOT_TAKEN, f"{refused} refused for good, the rest is stored")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Structure-aware fuzzing of survey, marking and recovery, and of the link, for a limited time.
+"""Structure-aware fuzzing of all that reads JPEG files, and of the link, for a limited time.
 
     python -m tests.fuzz [--seconds 60] [--seed N] [--kernel compiled|plain] [--target jpeg|link]
 
@@ -28,7 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from occulta.codec.jpeg.coefficients import CoefficientReader
 from occulta.codec.jpeg.engine import NO_LIMIT
+from occulta.codec.jpeg.salvage import salvage
 from occulta.codec.jpeg.survey import Survey
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
@@ -78,6 +80,26 @@ def recovered_or_reason(
     return back.original + back.private
 
 
+def read_or_reason(data: bytes, cuts: list[int], kernel: str | None) -> Outcome:
+    """The coefficients of a file."""
+    reader = CoefficientReader(LIMITS, kernel)
+    try:
+        rows = [row for piece in pieces(data, cuts) for row in reader.feed(piece)]
+        rows += reader.finish()
+    except OccultaError as error:
+        return error.reason
+    return b"".join(plane.tobytes() for row in rows for plane in row.planes)
+
+
+def salvaged_or_reason(data: bytes, kernel: str | None) -> Outcome:
+    """What can still be read of a file."""
+    try:
+        found = salvage(data, LIMITS, kernel)
+    except OccultaError as error:
+        return error.reason
+    return bytes(found.flags) + found.coefficients.tobytes()
+
+
 def _same(first: Outcome, second: Outcome, what: str) -> None:
     if first != second:
         names = [x.name if isinstance(x, Reason) else f"{len(x)} bytes" for x in (first, second)]
@@ -88,7 +110,9 @@ def examine_original(data: bytes, cuts: list[int], kernel: str | None = None) ->
     """Everything that must hold when a file is taken for an original."""
     with contextlib.suppress(OccultaError):
         survey(data, kernel)
-    outcomes = []
+    outcomes = [read_or_reason(data, cuts, kernel), salvaged_or_reason(data, kernel)]
+    if isinstance(outcomes[0], bytes):
+        _same(outcomes[0], read_or_reason(data, [], kernel), f"coefficients, cut at {cuts}")
     for profile in PROFILES:
         outcome = marked_or_reason(data, profile, cuts, kernel)
         outcomes.append(outcome)

@@ -37,11 +37,18 @@ class Holders(Place):
         return root
 
 
-def assert_restored(place: Holders, done: Outcome, verdict: str) -> Any:
+UNSIGNED = "intact, unsigned"
+
+
+def assert_restored(place: Holders, done: Outcome, verdict: str, *more: str) -> Any:
+    """`more`: everything that the verdict says behind its first sentence, if it is given."""
     assert (done.status, done.err) == (0, "")
     assert names(place.folder) == ["carrier.jpg", "report.json"]
     assert (place.folder / "carrier.jpg").read_bytes() == frame()
     report = place.report()
-    assert report["verdict"].startswith(verdict)
+    first, *others = report["verdict"].split("; ")
+    assert first.startswith(verdict)
+    assert first.endswith(f": {len(frame())} bytes of {len(report['shares'])} shares")
+    assert not more or others == list(more)
     assert report["intact"]
     return report

@@ -10,7 +10,7 @@ import pytest
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.shares import paper
 from occulta.schemes.shares.paper_parameters import Parameters
-from occulta.schemes.shares.raster import Box, Raster
+from occulta.schemes.shares.raster import Box, Raster, blocks_of
 
 
 def picture(width: int = 64, height: int = 48, seed: int = 1) -> Raster:
@@ -50,6 +50,15 @@ def with_share(shares: paper.Shares, index: int, changes: dict[int, int]) -> pap
     pair = list(shares)
     pair[index] = altered(pair[index], changes)
     return paper.Shares(*pair)
+
+
+def block_at(regions: Sequence[Box], at: int, width: int = 64) -> Box | None:
+    """The block of the regions that holds a pixel."""
+    x, y = at % width, at // width
+    return next(
+        (box for box in blocks_of(regions)
+         if 0 <= x - box.x < box.width and 0 <= y - box.y < box.height), None,
+    )
 
 
 def refuses(reason: Reason, action: Callable[[], object], saying: str = "") -> None:

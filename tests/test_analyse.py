@@ -22,7 +22,7 @@ from occulta.schemes.shares.raster import Box, Raster, blocks_of
 from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.split import Splitter
 from sim.__main__ import main
-from sim.analysis import paper_tables, picture
+from sim.analysis import command, paper_tables, picture
 from tests import jpegs
 from tests.cli import names
 from tests.paper_world import fixed_random
@@ -295,6 +295,18 @@ def test_what_is_no_picture(
     assert names(tmp_path) == ["scan.png"]
 
 
+@pytest.mark.parametrize(("keys", "is_said"), [(1, False), (3, True)])
+def test_how_long_it_takes_is_said_after_the_first_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    keys: int, is_said: bool,
+) -> None:
+    monkeypatch.setattr(command, "_LONG", 1e-9)
+    assert Place(tmp_path, pgm.encode(SCAN)).analyse(keys=keys) == 0
+    found = re.findall(r"^2 more keys take about \d+ s, fewer with --keys", capsys.readouterr().err,
+                       re.MULTILINE)
+    assert len(found) == is_said
+
+
 def test_what_a_profile_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = Place(tmp_path, pgm.encode(Raster(2, 2, bytes([1, 20, 35, 70]))))
     assert "profile paper: the watermark needs" in refused(place, 404, capsys)
@@ -352,7 +364,8 @@ def test_an_error_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("words", [["--keys", "0"], ["--keys", "1001"], ["--seed", "-1"], ["--x"]])
-def test_usage(tmp_path: Path, words: list[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["analyse", "shares", str(tmp_path / "a.png"), *words])
-    assert caught.value.code == 2
+def test_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["analyse", "shares", str(tmp_path / "a.png"), *words]) == 2
+    assert capsys.readouterr().err.startswith("error 200: occulta-sim")

@@ -147,12 +147,12 @@ def test_unwritable_output_is_a_machine_failure(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--megapixels", "99"], ["--quality", "0"], ["--seed", "-1"]]
+    "arguments", [["--megapixels", "99"], ["--quality", "0"], ["--seed", "-1"], ["--seed", "x"],
+                  ["--megapixels", "nan"]]
 )
-def test_bad_arguments_are_usage_errors(arguments, tmp_path):
-    with pytest.raises(SystemExit) as stop:
-        main(["camera", *arguments, "-o", str(tmp_path / "a.jpg")])
-    assert stop.value.code == 2
+def test_bad_arguments_are_usage_errors(arguments, tmp_path, capsys):
+    assert main(["camera", *arguments, "-o", str(tmp_path / "a.jpg")]) == 2
+    assert capsys.readouterr().err.startswith("error 200: occulta-sim camera: argument")
     assert not list(tmp_path.iterdir())
 
 

@@ -146,7 +146,7 @@ def test_synthetic_frames_over_tcp(tmp_path: Path, stack: ExitStack) -> None:
     assert recovered(world.onboard, row.id) == (photograph(6, 0.01), b"")
     status, out, errors = world.send("--connect", address, *keys, tmp_path / "other.key", *shown)
     assert (status, out) == (2, [])
-    assert errors[0] == f"occulta-sim: the daemon at {address} refuses the key"
+    assert errors[0] == f"error 200: the daemon at {address} refuses the key"
     assert errors[1].startswith("hint: ")
     status, out, errors = world.send("--connect", address, *shown)
     assert (status, out) == (2, [])
@@ -176,7 +176,7 @@ def test_what_is_refused_for_good(tmp_path: Path, stack: ExitStack) -> None:
     assert [line.split("-")[0] for line in out] == ["b"]
     assert errors[0].startswith("occulta-sim: a-") and "error 301: " in errors[0]
     assert errors[1].startswith("occulta-sim: c-") and "error 302: " in errors[1]
-    assert errors[2] == "occulta-sim: 2 refused for good, the rest is stored"
+    assert errors[2] == "error 345: 2 refused for good, the rest is stored"
     assert errors[3].startswith("hint: ") and len(errors) == 4
 
 
@@ -229,7 +229,7 @@ def test_patience_ends(tmp_path: Path, stack: ExitStack) -> None:
     for place, *name in ((f"ipc://{tmp_path}/absent",), (address, "--name", "stranger")):
         status, out, errors = world.send("--connect", place, *shown, 0.5, *name)
         assert (status, out) == (6, [])
-        assert errors[0] == f"occulta-sim: {place}: no answer for 0.5 s"
+        assert errors[0] == f"error 607: {place}: no answer for 0.5 s"
         assert errors[1].startswith("hint: is the name on the daemon's list")
     assert world.intakes[0].server.dropped[Drop.UNKNOWN_PEER] > 0
     assert Reason.DAEMON_SILENT == 607
@@ -263,7 +263,7 @@ def test_usage(
     assert main(["camera", *(word.format(folder=folder) for word in words)]) == 2
     said = capsys.readouterr()
     line, hint = said.err.splitlines()
-    assert line == f"occulta-sim: {message.format(folder=folder)}"
+    assert line == f"error 200: {message.format(folder=folder)}"
     assert hint.startswith("hint: ") and said.out == ""
 
 
@@ -274,4 +274,4 @@ def test_what_cannot_be_read(
     words = ["camera", "--connect", f"ipc://{tmp_path}/x", option, f"{tmp_path}/nowhere"]
     assert main(words) == 3
     line = capsys.readouterr().err.splitlines()[0]
-    assert line == f"occulta-sim: cannot read {tmp_path}/nowhere: No such file or directory"
+    assert line == f"error 329: cannot read {tmp_path}/nowhere: No such file or directory"

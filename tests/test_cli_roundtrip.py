@@ -80,7 +80,10 @@ def test_missing_or_foreign_signature(profile: str, signer: str | None, place: P
     found = place.recover("--satellite", place.key("satellite.pub"))
     assert_error(found, 503, "signature")
     place.assert_report_only(503)
-    assert place.report()["signed"] == bool(signer)
+    report = place.report()
+    assert report["signed"] == bool(signer)
+    assert (report["intact"], report["authentic"]) == (True, False)  # the bytes, and whose they are
+    assert report["verdict"].startswith("not verified: the signature is ")
 
 
 @profiles

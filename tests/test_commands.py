@@ -16,18 +16,19 @@ from occulta.link.space_packet import Apids, PacketType
 from occulta.program import channel as channels
 from onboard.commands import REMEMBERED, Commands
 from onboard.downlink import Downlink
-from onboard.telemetry import EventId, Reporter
+from onboard.telemetry import EventId, Reporter, onboard_values
 from tests import spool_support
 from tests.cfdp_world import SAT, MemoryStore
 from tests.intake_support import GROUND, Onboard
 from tests.security_support import opened
 
-OTHER = 9
+OTHER, HOLDER = 9, 11
 APIDS = Apids()
 KEYS = {
     GROUND: [LinkKey(1, Role.COMMANDER, bytes([1]) * 32), LinkKey(2, Role.COMMANDER, bytes(32)),
              LinkKey(3, Role.STATION, bytes([3]) * 32)],
     OTHER: [LinkKey(4, Role.STATION, bytes([4]) * 32), LinkKey(5, Role.STATION, bytes([5]) * 32)],
+    HOLDER: [LinkKey(6, Role.HOLDER, bytes([6]) * 32)],
 }
 
 
@@ -56,7 +57,7 @@ class Satellite(Onboard):
 
     def open(self) -> None:
         super().open()
-        entity = Entity(SAT, [Remote(GROUND), Remote(OTHER)], MemoryStore())
+        entity = Entity(SAT, list(map(Remote, KEYS)), MemoryStore())
         self.downlink = Downlink(self.spool, entity, lambda *told: None)
         self.reporter = Reporter(APIDS.telemetry, lambda: 1000.0)
         self.wires = {number: Wire(keys) for number, keys in KEYS.items()}
@@ -241,7 +242,7 @@ def test_a_commander_does_not_select_a_stations_key_for_itself(satellite: Satell
     assert satellite.do(pus.SelectLinkKey(GROUND, 3), 0) == refusal(
         Drop.PUS_FIELD, "no commander's key", 0)
     assert satellite.do(pus.SelectLinkKey(OTHER, 5), 1) == done(1)
-    assert [c.selected_key for c in satellite.channels.values()] == [1, 5]
+    assert [c.selected_key for c in satellite.channels.values()] == [1, 5, 6]
 
 
 @pytest.mark.parametrize(("what", "event", "text"), [
@@ -252,12 +253,40 @@ def test_a_commander_does_not_select_a_stations_key_for_itself(satellite: Satell
 def test_events_name_the_destination(
     satellite: Satellite, what: str, event: EventId, text: str
 ) -> None:
+    """To whom it concerns and to whom may command, but to no other destination."""
     satellite.reporter.announce(what, bytes(16), OTHER)
-    satellite.reporter.flush([GROUND])
-    (found,) = satellite.wires[GROUND].take()
-    assert isinstance(found, pus.Event)
-    assert (found.definition_id, found.parameter) == (event, OTHER)
-    assert found.text == text.format("00" * 16)
+    satellite.reporter.flush([GROUND, OTHER, HOLDER])
+    for number in (GROUND, OTHER):
+        (found,) = satellite.wires[number].take()
+        assert isinstance(found, pus.Event)
+        assert (found.definition_id, found.parameter) == (event, OTHER)
+        assert found.text == text.format("00" * 16)
+    assert satellite.wires[HOLDER].take() == []
+
+
+def test_a_holder_learns_nothing_of_what_others_get(satellite: Satellite) -> None:
+    reporter = satellite.reporter
+    reporter.event(EventId.SPOOL_NOTICE, "product 00 is damaged")
+    reporter.event(EventId.CONTACT_BEGUN, "contact with another", OTHER, about=OTHER)
+    reporter.announce("product_delivered", bytes(16), GROUND)
+    reporter.announce("product_delivered", bytes(16), HOLDER)
+    satellite.do(pus.Purge(0))
+    reporter.flush([GROUND, OTHER, HOLDER])
+    for report in (onboard_values({"spool_bytes": 1}), pus.link_drops({})):
+        reporter.housekeeping(report, [GROUND, OTHER, HOLDER])
+    told = {number: satellite.wires[number].take() for number in (GROUND, OTHER, HOLDER)}
+    ids = {
+        number: [getattr(report, "definition_id", getattr(report, "structure_id", None))
+                 for report in reports if not isinstance(report, Success)]
+        for number, reports in told.items()
+    }
+    assert ids == {
+        GROUND: [1, 2],  # its events went with the answer
+        OTHER: [EventId.SPOOL_NOTICE, EventId.CONTACT_BEGUN, EventId.PURGED, 1, 2],
+        HOLDER: [EventId.PRODUCT_DELIVERED, 2],
+    }
+    (delivered, _) = told[HOLDER]
+    assert isinstance(delivered, pus.Event) and delivered.parameter == HOLDER
 
 
 def test_a_refusal_is_an_event_with_the_name_of_the_command(satellite: Satellite) -> None:

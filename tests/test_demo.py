@@ -315,10 +315,12 @@ def test_a_killed_command_is_a_failure(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--image", "--private"])
-def test_a_missing_file_is_a_usage_error(option, tmp_path, capsys):
+def test_a_missing_file_is_refused(option, tmp_path, capsys):
     status = main(["demo", option, str(tmp_path / "none"), "-o", str(tmp_path / "out")])
-    assert status == 2
-    assert capsys.readouterr().err.splitlines()[1].startswith("hint: ")
+    assert status == 3
+    line, hint = capsys.readouterr().err.splitlines()
+    assert line == f"error 329: cannot read {tmp_path}/none: No such file or directory"
+    assert hint.startswith("hint: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -375,5 +377,5 @@ def test_demo_refused_by_every_profile_is_no_success(tmp_path, capsys):
 
 def test_the_demo_runs_as_a_program(tmp_path):
     ran = run("sim", "demo", "--image", "missing.jpg", cwd=tmp_path)
-    assert ran.status == 2 and "missing.jpg" in ran.message
+    assert ran.status == 3 and "missing.jpg" in ran.message
     assert sys.executable not in ran.shown

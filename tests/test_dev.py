@@ -71,6 +71,16 @@ def test_arguments_after_one_target_are_passed_on(
     assert dev.plan(line.split()) == expected
 
 
+@pytest.mark.parametrize(("words", "said"), [(["setup"], f"dev.py: {dev.READY}\n"), (["test"], "")])
+def test_setup_alone_ends_with_what_to_do_next(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "set_up", lambda root: None)
+    monkeypatch.setattr(dev, "run_target", lambda *words: 0)
+    assert dev.main(words) == 0
+    assert capsys.readouterr().err == said
+
+
 def test_makefile_forwards_every_target() -> None:
     lines = (ROOT / "Makefile").read_text().splitlines()
     assert len(lines) == 3
@@ -237,8 +247,9 @@ def project() -> dict[str, dict[str, object]]:
 
 def test_every_pin_is_exact_and_documented() -> None:
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
-    pins = dev.pinned_packages(ROOT)
-    assert pins
+    extras = project()["project"]["optional-dependencies"]
+    assert isinstance(extras, dict) and set(dev.EXTRAS) <= set(extras)
+    pins = {*dev.pinned_packages(ROOT), *(pin for extra in extras.values() for pin in extra)}
     for pin in pins:
         assert EXACT.fullmatch(pin), pin
         name, version = pin.split("==")

@@ -35,7 +35,7 @@ class Link:
 
     def __init__(self, world, number):
         self.world, self.number = world, number
-        self.remote = self
+        self.remote, self.peer = self, "ground"
         self.entity = number
 
     def transmit(self, now):

@@ -45,6 +45,17 @@ def test_every_reason_has_a_hint_of_one_line(reason: Reason) -> None:
     assert str(error) == f"error {reason.value}: what is wrong"
 
 
+@pytest.mark.parametrize(("reason", "words"), [
+    (Reason.SEAL_BROKEN, ["parameters.occ", "fetch it again"]),
+    (Reason.SHARE_VERSION, ["fetch it again", "later release"]),
+    (Reason.NOT_A_SHARE, ["share-*.occ", "received.occ", "folders"]),
+    (Reason.OUTPUT_UNWRITABLE, ["folder", "permissions", "address", "listens"]),
+    (Reason.WRONG_KEY, ["give that recipient's key"]),
+])
+def test_hints_cover_all_that_their_reason_is_given_for(reason: Reason, words: list[str]) -> None:
+    assert all(word in OccultaError(reason, "what is wrong").hint for word in words)
+
+
 def test_a_hint_can_be_given() -> None:
     assert OccultaError(Reason.DOES_NOT_FIT, "too large", "7 bytes fit").hint == "7 bytes fit"
 

@@ -12,7 +12,17 @@ from ground.product import State
 from ground.trust import Trust
 from occulta.errors import Reason
 from tests.cli import call
-from tests.ground_world import CREATED, FOREIGN, NOW, SIGNER, TRUST, name_of, revoked, tree
+from tests.ground_world import (
+    CREATED,
+    FOREIGN,
+    NOW,
+    SIGNER,
+    TRUST,
+    name_of,
+    product_id,
+    revoked,
+    tree,
+)
 from tests.shares_support import SET_ID, frame, shares_of
 from tests.support import KEY
 from tests.test_restore import Ground
@@ -77,6 +87,17 @@ def test_the_console_and_the_metrics(world: Ground) -> None:
     assert shown["report"]["share"]["number"] == 2
     samples = of_archive(world.archive)[0].samples
     assert ({"state": "share"}, 1) in samples and ({"state": "recovered"}, 0) in samples
+
+
+def test_nothing_is_called_recovering_that_cannot_be(world: Ground) -> None:
+    """A holder has no key and one share: between arrival and check it says no more than that."""
+    world.deliver(1, seed(1), **SHARES)
+    said = f"{len(seed(1)):>10}  frame-1  share held, not checked yet, signed by alpha"
+    assert listed(world) == [f"{name_of(1)}  {WHEN}  archived    {said}"]
+    world.archive.begin_recovery(product_id(1))
+    assert listed(world) == [f"{name_of(1)}  {WHEN}  checking    {said}"]
+    shown = call("ground", "show", "--archive", world.folder, name_of(1)).out.decode()
+    assert "\nstate: checking\n" in shown and "recovering" not in shown
 
 
 def test_an_unknown_signer_and_a_revoked_one(world: Ground) -> None:
@@ -171,3 +192,63 @@ def test_two_archives_restore_the_frame(tmp_path: Path) -> None:
     assert (out / "carrier.jpg").read_bytes() == frame()
     alone = call("ground", "recover", folders[1], "--key", key, "-o", tmp_path / "alone")
     assert alone.status == 3 and not (tmp_path / "alone/carrier.jpg").exists()
+
+
+# --- shares that a version archived which did not know the scheme
+
+
+def older(world: Ground, number: int) -> None:
+    """As such a version left it: under its name for what it does not know, and given up."""
+    (world.place(number) / "received.occ").rename(world.place(number) / "received.bin")
+    report = world.report(number) | {
+        "state": "failed", "verdict": "not verified: the scheme shares is unknown",
+        "error": {"number": 328, "detail": "the scheme shares is unknown", "hint": "wait"},
+    }
+    report.pop("share")
+    (world.place(number) / "report.json").write_text(json.dumps(report))
+
+
+def test_a_share_that_an_older_version_archived(world: Ground) -> None:
+    """Its database is not this version's, and made again."""
+    world.receive(1, seed(1), **SHARES)
+    older(world, 1)
+    world.archive.close()
+    (world.folder / "archive.db").unlink()
+    world.open()
+    assert world.archive.rejections["damaged"] == 0
+    assert world.product(1).state is State.ARCHIVED
+    assert world.recover(1).verdict == "share 2 of 2, needs 2, authentic"
+    assert world.names(1) == ["manifest", "received.occ", "report.json"]
+    assert (world.place(1) / "received.occ").read_bytes() == seed(1)
+
+
+def test_a_share_with_an_old_name_beside_its_row(world: Ground) -> None:
+    for number in (1, 2):
+        world.receive(number, seed(1), **SHARES)
+    older(world, 1)
+    world.open()
+    assert [world.product(number).state for number in (1, 2)] == [State.ARCHIVED, State.SHARE]
+    assert world.recover(1).verdict == "share 2 of 2, needs 2, authentic"
+    assert world.names(1) == ["manifest", "received.occ", "report.json"]
+    assert world.open().next_to_recover() is None
+
+
+def test_what_no_version_knows_keeps_its_name(world: Ground) -> None:
+    world.receive(1, b"what a later version made", scheme="of-tomorrow")
+    world.archive.close()
+    (world.folder / "archive.db").unlink()
+    world.open()
+    assert world.names(1) == ["manifest", "received.bin", "report.json"]
+    assert world.product(1).state is State.FAILED
+
+
+def test_an_archive_of_an_older_version_gives_its_shares(world: Ground) -> None:
+    for index in (0, 1):
+        world.receive(1 + index, seed(index), **SHARES)
+        older(world, 1 + index)
+    key = world.key_files(KEY)[0]
+    for number, names in enumerate(([world.folder], [world.place(1), world.place(2)])):
+        out = world.folder.parent / f"out-{number}"
+        done = call("ground", "recover", *names, "--key", key, "-o", out)
+        assert done.status == 0, done.err
+        assert (out / "carrier.jpg").read_bytes() == frame()

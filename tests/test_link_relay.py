@@ -366,9 +366,9 @@ def refusal(world, text):
 def test_a_configuration_with_faults(world):
     status, lines = refusal(world, SIDES + "sede: 1\noutages: 3\n")
     assert (status, lines) == (2, [
-        f"occulta-sim: the configuration {world.folder / 'link.yaml'} cannot be used",
-        "  sede: unknown; did you mean seed?",
-        "  outages: expected list, got 3",
+        f"error 207: the configuration {world.folder / 'link.yaml'} cannot be used",
+        "sede: unknown; did you mean seed?",
+        "outages: expected list, got 3",
         "hint: correct each place named; configs/ holds examples with every option",
     ])
 
@@ -377,7 +377,7 @@ def test_a_key_that_others_may_read(world):
     (world.folder / "relay.key").chmod(0o644)
     status, lines = refusal(world, SIDES)
     assert status == 2
-    assert lines[0] == f"occulta-sim: others may read the key {world.folder / 'relay.key'}"
+    assert lines[0] == f"error 203: others may read the key {world.folder / 'relay.key'}"
 
 
 def test_an_address_in_use(world):
@@ -385,7 +385,7 @@ def test_an_address_in_use(world):
     taken = world.addresses["space"]
     text = SIDES.replace('space: {bind: "tcp://127.0.0.1:*"', f'space: {{bind: "{taken}"')
     status, lines = refusal(world, text)
-    said = f"occulta-sim: cannot listen: Address already in use (addr='{taken}')"
+    said = f"error 200: cannot listen: Address already in use (addr='{taken}')"
     assert (status, lines[0]) == (2, said)
 
 

@@ -244,9 +244,9 @@ def run(tmp_path, capsys):
 
 
 def test_a_run_whose_archive_is_tampered_with_fails(run, monkeypatch):
-    def tamper_and_check(archive, frames):
+    def tamper_and_check(archive, *others):
         flip(product(archive, "frame-1") / "carrier.jpg")
-        return check(archive, frames)
+        return check(archive, *others)
 
     monkeypatch.setattr(scenario_run, "check", tamper_and_check)
     assert run() == 5
@@ -293,7 +293,7 @@ def test_a_frame_that_is_refused_fails_the_run(run):
     rule = "onboard: {rules: [{scheme: reversible, fallback: none}]}"
     assert run(rule, "--image", str(run.folder / "x.jpg")) == 3
     assert run.faults[0].startswith("frame-1 was refused: error 301: ")
-    assert run.err.splitlines()[-2] == "occulta-sim: not everything arrived as it was sent"
+    assert run.err.splitlines()[-2] == "error 345: not everything arrived as it was sent"
 
 
 def test_a_frame_that_cannot_be_marked_comes_down_sealed(run):
@@ -313,13 +313,14 @@ def test_an_archive_that_is_not_empty_is_not_touched(run):
     (run.folder / "mine" / "a").write_text("a")
     words = ("--archive", str(run.folder / "mine"))
     assert run("", *words) == 2
-    assert run.err.startswith("occulta-sim: ") and "is not empty" in run.err
+    assert run.err.startswith("error 205: ") and "is not empty" in run.err
     assert os.listdir(run.folder / "mine") == ["a"] and not (run.folder / "out").exists()
 
 
-def test_a_picture_that_is_not_there_is_misuse(run):
-    assert run("", "--image", "missing.jpg") == 2
-    assert "missing.jpg: no such file" in run.err
+@pytest.mark.parametrize("words", [("--image", "missing"), ("--frames", "missing")])
+def test_a_picture_that_is_not_there_is_refused(run, words):
+    assert run("", *words) == 3
+    assert run.err.startswith("error 329: cannot read missing: ")
 
 
 def children(pid: int) -> list[int]:

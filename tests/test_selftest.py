@@ -114,7 +114,8 @@ def test_a_kernel_that_is_demanded_and_absent(monkeypatch, capsys):
     finally:
         load_kernel.cache_clear()
     assert set(found["kernels"].values()) == {"absent"}
-    needing = ("marking exact-gray", "checksums", "cells", "shares", "diffusion")
+    needing = ("marking exact-gray", "checksums", "cells", "shares", "diffusion",
+               "coefficients", "transforms")
     assert not any(found["cases"][name] for name in needing)
 
 

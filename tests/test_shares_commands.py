@@ -9,7 +9,7 @@ import pytest
 
 from tests import jpegs
 from tests.cli import Place, assert_error, call, names, run
-from tests.holders import DAMAGED, Holders, assert_restored
+from tests.holders import DAMAGED, UNSIGNED, Holders, assert_restored
 from tests.shares_support import frame
 
 
@@ -52,6 +52,16 @@ def test_what_protect_says_for_machines(place: Holders) -> None:
         assert Path(share["output"]).stat().st_size == share["bytes"]
         overhead = share["bytes"] - len(frame()) - said["padding_bytes"]
         assert 0 < overhead < 4 * 28 * 20 + 64 * said["segments"] + 1024
+
+
+@pytest.mark.parametrize(("options", "is_said"), [
+    ([], True), (["--holders", "2/2"], True), (["--holders", "2/3"], False),
+])
+def test_that_no_share_may_be_lost_is_said(
+    place: Holders, options: list[str], is_said: bool
+) -> None:
+    line = b"all shares are needed: lose one, and the picture is lost\n"
+    assert (line in place.split(*options).out) is is_said
 
 
 @pytest.mark.parametrize("pair", ["ab", "ca", "bc", "abc"])
@@ -117,7 +127,8 @@ def test_no_picture_without_its_headers(place: Holders) -> None:
     data = place.share("b").read_bytes()
     place.share("b").write_bytes(data[:-(len(data) // 1024 * 1024)] + data[1024 * 2 :])
     done = place.join(place.share("a"), place.share("b"))
-    assert_error(done, 507, "damaged segments 0")
+    said = "segments 0, 1 are damaged; no place in the picture can be told"
+    assert_error(done, 507, f"share b was altered: {said}")
     assert names(place.folder) == ["report.json"]
     assert place.report()["damage"]["head_lost"]
 
@@ -127,7 +138,7 @@ def test_one_share_makes_good_another(place: Holders) -> None:
     place.spoil("a", 40_000)
     place.spoil("c", 75_000)
     done = place.join(*map(place.share, "abc"))
-    report = assert_restored(place, done, "intact, unsigned, made good: share a, share c")
+    report = assert_restored(place, done, UNSIGNED, "made good: share a, share c")
     assert report["altered_shares"] == ["share a", "share c"]
 
 

@@ -23,7 +23,7 @@ from tests.missions import READY, SMALL, Mission
 
 HOLDER = "holder-b"
 STEPS = ["share moved", "product inserted"]
-"""The others are tried in test_spool_shares.py."""
+"""The others are tried in test_spool_shares_crashes.py."""
 
 
 class HolderFiles:
@@ -155,6 +155,12 @@ def test_each_holder_gets_its_own_share_and_both_restore_the_frame(mission, tmp_
         assert not windows(others) & held, folder
     assert sorted(each.scheme for each in products_in(mission.other)) == ["reversible", "shares"]
     assert not (mission.folder / HOLDER / "recipient.key").exists()
+    refused = call("ground", "command", "--config", mission.folder / HOLDER / "ground.yaml",
+                   "are-you-alive")
+    assert refused.status == 5
+    assert b"may not command satellite: its link key is a holder's" in refused.out
+    shown = call("ground", "command", "--config", mission.folder / HOLDER / "ground.yaml", "status")
+    assert shown.status == 0 and b"satellite.onboard." not in shown.out
     mission.stop()
     picture = mission.frames[0].picture.read_bytes()
     assert mission.restore(tmp_path / "out", mission.archive, mission.other) == picture

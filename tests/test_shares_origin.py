@@ -104,7 +104,7 @@ def test_a_damaged_picture_is_not_what_was_signed(place: Holders) -> None:
 def test_a_signature_that_is_lost(sign: str | None, place: Holders) -> None:
     split(place, sign=sign)
     cut_conclusion(place)
-    assert_error(join(place), 507, "the end of the frame is lost; origin not verified")
+    assert_error(join(place), 507, "the end of the frame is lost; origin not verified: ")
     assert facts(place) == (False, False, "not verified", None)
     assert "origin not verified" in place.report()["verdict"]
     assert names(place.folder) == DAMAGED
@@ -125,7 +125,7 @@ def test_an_intact_frame(known: bool, place: Holders) -> None:
     split(place, "--holders", "2/3")
     place.spoil("b", 45_000)
     verdict = "intact, authentic" if known else "intact, signature not checked"
-    assert_restored(place, join(place, "abc", known), f"{verdict}, made good: share b")
+    assert_restored(place, join(place, "abc", known), verdict, "made good: share b")
     origin = "verified" if known else "not checked"
     assert facts(place) == (True, True if known else None, origin, True)
 

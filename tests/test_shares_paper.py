@@ -5,6 +5,7 @@ picture comes back bit for bit whatever its size and regions, and the frozen sha
 """
 
 import hashlib
+from operator import or_, xor
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from occulta.schemes.shares import paper
 from occulta.schemes.shares.paper_parameters import digest_of
 from occulta.schemes.shares.paper_recover import recover
 from occulta.schemes.shares.paper_watermark import extract
-from occulta.schemes.shares.raster import Box, Raster, block_at, blocks_of, check_size
+from occulta.schemes.shares.raster import Box, Raster, blocks_of, check_size, merged
 from tests.paper_world import altered, picture, protect, refuses
 from tests.support import by_kernel
 
@@ -75,10 +76,20 @@ def test_blocks_begin_at_the_region_and_end_with_it() -> None:
 
 def test_each_pixel_of_a_region_is_in_one_block() -> None:
     regions = [Box(5, 3, 33, 17), Box(40, 0, 10, 50)]
-    for block in blocks_of(regions):
-        for x, y in ((block.x, block.y), (block.x + block.width - 1, block.y + block.height - 1)):
-            assert block_at(regions, x, y) == block
-    assert block_at(regions, 38, 3) is block_at(regions, 4, 3) is block_at(regions, 5, 20) is None
+    found = [
+        (x, y) for block in blocks_of(regions) for x in range(block.x, block.x + block.width)
+        for y in range(block.y, block.y + block.height)
+    ]
+    expected = {(x, y) for x in range(5, 38) for y in range(3, 20)}
+    assert sorted(found) == sorted(expected | {(x, y) for x in range(40, 50) for y in range(50)})
+
+
+def test_strings_are_merged_over_any_length() -> None:
+    for size in (1, 65_535, 65_536, 65_537, 200_000):
+        one = bytes(n % 251 for n in range(size))
+        other = bytes(n % 17 for n in range(size))
+        assert merged(one, other, xor) == bytes(a ^ b for a, b in zip(one, other, strict=True))
+        assert merged(one, other, or_) == bytes(a | b for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,12 @@ from occulta.codec.crypto import SigningKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import pgm, rasters
 from occulta.program.keyfiles import encode_key
+from occulta.schemes.shares import paper, paper_parameters
+from occulta.schemes.shares.paper_parameters import digest_of
+from occulta.schemes.shares.paper_recover import recover as restore
 from occulta.schemes.shares.raster import Box, Raster
 from tests.cli import FOREIGN, assert_error, call, names
-from tests.paper_world import altered, picture, refuses
+from tests.paper_world import altered, picture, refuses, with_share
 from tests.support import KEY, OTHER_KEY, SATELLITE
 
 PICTURE = picture()
@@ -100,7 +103,10 @@ def test_there_and_back(tmp_path: Path, kind: str) -> None:
     assert names(place.folder) == [f"carrier.{place.kind}", "report.json"]
     assert rasters.read(str(place.folder / f"carrier.{place.kind}"))[0] == PICTURE
     report = place.report
-    assert report["intact"] and not report["authentic"] and "error" not in report
+    assert report["intact"] and report["authentic"] is None and "error" not in report
+    assert (report["origin"], report["signed"]) == ("not checked", False)
+    assert (report["altered_shares"], report["pictures"]) == ([], [])
+    assert report["raster_sha256"] == digest_of(PICTURE).hex()
     assert (report["scheme"], report["profile"]) == ("shares", "paper")
     assert report["regions"] == [[8, 8, 40, 32]]
 
@@ -178,16 +184,22 @@ def test_an_altered_share(place: Place, index: int, name: str) -> None:
     )
     assert names(place.folder) == ["carrier.partial.png", "report.json", "tamper.png"]
     report = place.report
-    assert not report["intact"] and not report["authentic"]
+    assert not report["intact"] and report["authentic"] is report["raster_sha256"] is None
     assert report["error"]["number"] == 507
-    assert report["damage"]["altered_shares"] == [name]
-    assert report["damage"]["blocks"] == [[8, 8, 16, 16]]
+    assert "carrier.partial.png, tamper.png; fetch the altered" in report["error"]["hint"]
+    assert report["altered_shares"] == [f"share {name}"]
+    assert report["pictures"] == ["carrier.partial.png", "tamper.png"]
+    assert report["damage"] == {
+        "digest_matches": False, "blocks_in_regions": 6, "blocks": [[8, 8, 16, 16]],
+        "blocks_not_verified": [], "outside_altered": None, "outside_box": None,
+    }
     colour = {"a": (255, 0, 0), "b": (0, 0, 255)}[name]
     with Image.open(place.folder / "tamper.png") as image:
         assert image.getpixel((8, 8)) == image.getpixel((23, 23)) == colour
     partial, _ = rasters.read(str(place.folder / "carrier.partial.png"))
     assert set(partial.cut(Box(8, 8, 16, 16))) == {128}
     assert partial.cut(Box(24, 8, 16, 16)) == PICTURE.cut(Box(24, 8, 16, 16))
+    assert set(partial.cut(Box(0, 0, 64, 8))) == {128}
 
 
 def test_a_signed_image_is_not_authentic_once_altered(tmp_path: Path) -> None:
@@ -196,14 +208,74 @@ def test_a_signed_image_is_not_authentic_once_altered(tmp_path: Path) -> None:
     place.tamper(0, {AT: 0x80})
     known = [str(tmp_path / "satellite.pub")]
     refuses(Reason.FRAME_DAMAGED, lambda: place.recover(satellite=known))
-    assert not place.report["authentic"]
+    assert place.report["authentic"] is False
+    assert place.report["origin"] == "verified"
+
+
+def a_watermark_bit(place: Place) -> dict[int, int]:
+    """A change of share b that leaves the picture as it is."""
+    shares = paper.Shares(*(rasters.read(str(path))[0] for path in place.pair))
+    data = (place.shares / "parameters.occ").read_bytes()
+    parameters, _ = paper_parameters.open_sealed(data, KEY)
+    for at in range(10 * 64, 64 * 48):
+        found = restore(with_share(shares, 1, {at: 1}), parameters).damage
+        if found is not None and found.restored:
+            return {at: 1}
+    raise AssertionError("no watermark bit found")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_picture_that_is_right_is_authentic_though_a_share_was_altered(
+    tmp_path: Path, is_known: bool
+) -> None:
+    place = Place(tmp_path)
+    place.protect(sign=str(tmp_path / "satellite.key"))
+    place.tamper(1, a_watermark_bit(place))
+    known = [str(tmp_path / "satellite.pub")] if is_known else []
+    signed = ", as the satellite signed it" if is_known else ""
+    refuses(
+        Reason.FRAME_DAMAGED, lambda: place.recover(satellite=known),
+        f"share b was altered: the picture itself could be restored{signed}, ",
+    )
+    report = place.report
+    assert report["intact"] is False and report["error"]["number"] == 507
+    assert report["altered_shares"] == ["share b"] and report["damage"]["digest_matches"]
+    assert report["raster_sha256"] == digest_of(PICTURE).hex()
+    said = (True, "verified") if is_known else (None, "not checked")
+    assert (report["authentic"], report["origin"]) == said
+    assert rasters.read(str(place.folder / "carrier.partial.png"))[0] == PICTURE
+
+
+def test_shares_that_do_not_belong_together_are_not_authentic(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.protect(sign=str(tmp_path / "satellite.key"))
+    a, b = place.pair
+    refuses(
+        Reason.SHARES_MIXED,
+        lambda: place.recover(b, a, satellite=[str(tmp_path / "satellite.pub")]),
+    )
+    assert (place.report["authentic"], place.report["origin"]) == (False, "verified")
 
 
 def test_both_shares_altered_and_outside(place: Place) -> None:
     place.tamper(0, {AT: 0x80})
     place.tamper(1, {AT: 0x80, 0: 0x80})
-    refuses(Reason.FRAME_DAMAGED, place.recover, "both shares were altered")
-    assert place.report["damage"]["altered_shares"] == ["a", "b"]
+    refuses(Reason.FRAME_DAMAGED, place.recover, "share a, share b were altered: 1 of 6 blocks")
+    assert place.report["altered_shares"] == ["share a", "share b"]
+
+
+def test_blocks_that_cannot_be_verified_are_said_and_outlined_in_yellow(place: Place) -> None:
+    """The lower halves of both shares, by changes that leave many pixels possible."""
+    for index in (0, 1):
+        place.tamper(index, dict.fromkeys(range(24 * 64, 48 * 64), 1 + index))
+    refuses(Reason.FRAME_DAMAGED, place.recover, "share a, share b were altered: ")
+    report = place.report
+    (x, y, width, height), *more = report["damage"]["blocks_not_verified"]
+    assert f"{1 + len(more)} more cannot be verified" in report["error"]["detail"]
+    with Image.open(place.folder / "tamper.png") as image:
+        assert image.getpixel((x, y)) == (255, 255, 0)
+    partial, _ = rasters.read(str(place.folder / "carrier.partial.png"))
+    assert set(partial.cut(Box(x, y, width, height))) == {128}
 
 
 def test_an_altered_pgm_share_without_pillow(

@@ -147,7 +147,7 @@ def test_a_missing_file() -> None:
 
 
 def test_outlines_in_colour() -> None:
-    data, kind = rasters.encode_outlined(PICTURE, [Box(8, 8, 16, 16)], "red")
+    data, kind = rasters.encode_outlined(PICTURE, [(Box(8, 8, 16, 16), "red")])
     assert kind == "png"
     with Image.open(io.BytesIO(data)) as image:
         colours = {image.getpixel(at) for at in ((8, 8), (23, 8), (8, 23), (23, 23), (15, 23))}
@@ -165,7 +165,7 @@ def without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_outlines_without_pillow(monkeypatch: pytest.MonkeyPatch, box: Box) -> None:
     without_pillow(monkeypatch)
-    data, kind = rasters.encode_outlined(PICTURE, [box], "red")
+    data, kind = rasters.encode_outlined(PICTURE, [(box, "red")])
     assert kind == "pgm"
     found = pgm.decode(data).pixels
     changed = {at for at in range(64 * 48) if found[at] == PICTURE.pixels[at] ^ 0x80}

@@ -1,5 +1,7 @@
 """Histogram shifting: reversible for any plane and any bits, refused with numbers where not."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,18 @@ def test_what_was_embedded_comes_back_and_the_plane_too(plane: bytes, bits: byte
     assert extract(marked, rounds, len(bits)) == (plane, bits)
     assert set(marked) <= possible_values(sorted(set(plane)), rounds)
     assert sum(each.carriers for each in rounds[:-1]) < len(bits) or not bits
+
+
+def test_a_plane_that_is_marked_in_several_pieces() -> None:
+    draw = random.Random(4)
+    plane = bytes(draw.choices((0x40, 0x50), (9, 1), k=50_000))
+    bits = bytes(draw.choices((0, 1), k=plane.count(0x40) - 5))
+    marked, rounds = embed(plane, bits)
+    expected, rest = bytearray(plane), iter(bits)
+    for at, value in enumerate(plane):
+        if value == 0x40 and next(rest, 0):
+            expected[at] = 0x3F
+    assert (marked, rounds) == (bytes(expected), (Round(0x40, 0x3F, plane.count(0x40)),))
 
 
 def test_the_paper_s_example_with_the_zero_point_above() -> None:

@@ -71,6 +71,8 @@ def test_another_version(version: int) -> None:
     error = refused(a, b[:2] + bytes([version]) + b[3:])
     assert error.reason is Reason.SHARE_VERSION
     assert f"version {version}" in error.detail
+    assert ("a later release" in error.hint) == (version > 0)
+    assert "fetch it again" in error.hint
     assert "input 1" in error.detail
 
 

@@ -1,25 +1,21 @@
 """Shares of one frame in the spool: several products, each for its own destination, as one.
 
-A crash at any step leaves all of them or none; the camera is told that its frame is stored only
-while none of them is lost; bytes and numbers of all of them count. One of them leaves by itself.
+The camera is told that its frame is stored only while none of them is lost; bytes and numbers of
+all of them count. One of them leaves by itself. test_spool_shares_crashes.py has the crashes.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from occulta.errors import OccultaError, Reason
-from onboard.spool import Product, Spool, folders
+from occulta.errors import Reason
+from onboard.spool import Product, Spool
 from onboard.spool import rows as product_rows
-from onboard.spool.database import Database
-from onboard.spool.files import remove
 from tests.spool_support import (
     CAMERA,
     GROUND,
@@ -34,15 +30,10 @@ from tests.spool_support import (
     store,
     waiting,
 )
-from tests.test_spool_crashes import Disk, run
 
 THIRD = 4
 FRAME = "frame"
 refusal = contextmanager(refused)
-SHARE_STEPS = [
-    "data synced", "product synced", "set renamed", "set named", "share moved", "product named",
-    "product inserted", "product committed",
-]
 
 
 def shares_of(
@@ -50,7 +41,8 @@ def shares_of(
 ) -> list[Product]:
     """Products of one frame, each for a destination of its own."""
     return [
-        product_of(n, bytes([n]) * size, priority, (destination,), frame)
+        structs.replace(product_of(n, bytes([n]) * size, priority, (destination,), frame),
+                        scheme="shares", profile="jpeg")
         for n, destination in zip(numbers, (GROUND, OTHER, THIRD), strict=False)
     ]
 
@@ -73,11 +65,6 @@ def waiting_anywhere(spool: Spool) -> list[Product]:
 
 def known(spool: Spool, frame: str = FRAME) -> bytes | None:
     return spool.products.known_frame(CAMERA, frame)
-
-
-@pytest.fixture
-def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(tmp_path, monkeypatch)
 
 
 # --- what is stored
@@ -122,118 +109,6 @@ def test_misuse(tmp_path: Path) -> None:
         shares.discard()
         shares.discard()
         assert names(spool.products.folder) == set()
-
-
-# --- crashes
-
-
-def test_after_a_crash_all_are_there_or_none(disk: Disk) -> None:
-    products = shares_of(1, 2, 3)
-    run(disk, lambda spool: None, lambda spool: store_shares(spool, products) and None)
-    seen: dict[str, set[bool]] = {}
-    for step, spool in disk.after_crash():
-        found = waiting_anywhere(spool)
-        assert found in ([], products), step
-        seen.setdefault(step, set()).add(bool(found))
-        assert names(spool.products.folder) == {product.id.hex() for product in found}, step
-        assert known(spool) == (products[0].id if found else None)
-        assert all(data_of(spool, product) == bytes([product.id[-1]]) * 50 for product in found)
-        # The camera offers it again: no share is there twice.
-        assert store_shares(spool, shares_of(4, 5, 6)) == (products[0].id if found else
-                                                          shares_of(4)[0].id), step
-        assert len(waiting_anywhere(spool)) == 3, step
-    assert list(seen) == ["nothing done", *SHARE_STEPS, "all done"]
-    assert [seen[step] for step in seen] == [{False}] * 3 + [{True}] * 7
-
-
-def test_a_crash_while_a_crash_is_mended(tmp_path: Path) -> None:
-    """Some shares have their own names already, the folder they came in is still there."""
-    products = shares_of(1, 2, 3)
-    with open_spool(tmp_path / "spool") as spool:
-        store_shares(spool, products)
-    folder = tmp_path / "spool/products"
-    for moved in range(4):
-        copy = tmp_path / f"copy-{moved}"
-        shutil.copytree(tmp_path / "spool", copy)
-        packed = copy / f"products/{products[0].id.hex()}.set"
-        packed.mkdir()
-        for product in products[moved:]:
-            (copy / "products" / product.id.hex()).rename(packed / product.id.hex())
-        (copy / "spool.db").unlink()
-        with open_spool(copy) as spool:
-            assert waiting_anywhere(spool) == products
-            assert known(spool) == products[0].id
-            assert names(copy / "products") == names(folder)
-            assert spool.take_notices() == ["products taken up again: 3"]
-
-
-def test_names_before_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All shares are durable under one name before they take their own, and then their rows."""
-    done: list[str] = []
-    fsync = os.fsync
-
-    def noting(descriptor: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
-        done.append("fsync " + ("temporary" if name.startswith(".") else name))
-        fsync(descriptor)
-
-    one, two = shares_of(1, 2)
-    with open_spool(tmp_path, checkpoint=done.append) as spool:
-        monkeypatch.setattr(os, "fsync", noting)
-        done.clear()
-        store_shares(spool, [one, two])
-    each = [["fsync data", "data synced", "fsync manifest", "fsync record",
-             f"fsync {product.id.hex()}", "product synced"] for product in (one, two)]
-    assert done == [
-        *each[0], *each[1], "fsync temporary", "set renamed", "fsync products", "set named",
-        "share moved", "share moved", "fsync products", "product named", "product inserted",
-        "product committed",
-    ]
-
-
-@pytest.mark.parametrize("step", ["data synced", "set named", "share moved", "product inserted"])
-def test_what_fails_leaves_nothing(tmp_path: Path, step: str) -> None:
-    failing = [True]
-
-    def checkpoint(done: str) -> None:
-        if done == step and failing:
-            failing.clear()
-            raise OccultaError(Reason.DISK_FULL, "no room")
-
-    with open_spool(tmp_path, checkpoint=checkpoint) as spool:
-        with refusal(Reason.DISK_FULL):
-            store_shares(spool, shares_of(1, 2))
-        assert names(spool.products.folder) == set()
-        assert (known(spool), spool.counts().bytes) == (None, 0)
-        assert store_shares(spool, shares_of(3, 4)) == shares_of(3)[0].id
-    with open_spool(tmp_path) as spool:
-        assert waiting_anywhere(spool) == shares_of(3, 4)
-
-
-def test_a_database_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(database: Database, statement: str, *values: object) -> int:
-        if "INTO products" in statement and values[0] == shares_of(1, 2)[1].id:
-            raise OccultaError(Reason.DISK_FULL, "no room")
-        return insert(database, statement, *values)
-
-    insert = Database.insert
-    monkeypatch.setattr(Database, "insert", fail)
-    with open_spool(tmp_path) as spool:
-        with refusal(Reason.DISK_FULL):
-            store_shares(spool, shares_of(1, 2))
-        assert names(spool.products.folder) == set()
-        assert (known(spool), spool.counts().products) == (None, 0)
-
-
-def test_a_discarded_set_leaves_nothing(tmp_path: Path) -> None:
-    with open_spool(tmp_path) as spool:
-        shares = spool.products.begin_shares([product.id for product in shares_of(1, 2)], [9, 9], 1)
-        shares.files[1].write(b"abc")
-        assert spool.counts().bytes == 3
-        shares.discard()
-        assert names(spool.products.folder) == set() and spool.counts().bytes == 0
-        spool.products.begin_shares([product.id for product in shares_of(1, 2)], [9, 9], 1)
-    assert names(tmp_path / "products") == set()
 
 
 # --- what becomes of one of them
@@ -406,30 +281,6 @@ def test_making_room_for_all_of_them(tmp_path: Path) -> None:
         store_shares(spool, shares_of(1, 2, priority=1))
         assert [product.id[-1] for product in waiting(spool)] == [1, 9]
         assert [product.id[-1] for product in waiting(spool, OTHER)] == [2]
-
-
-def test_a_share_left_behind_by_a_failure_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(step: str) -> None:
-        if step == "product inserted":
-            raise OccultaError(Reason.DISK_FULL, "no room")
-
-    def keep_one(place: str) -> None:
-        if place.endswith("02"):
-            raise OSError(errno.EIO, "a disk that fails")
-        remove(place)
-
-    with open_spool(tmp_path) as spool:
-        store(spool, 9)
-    with monkeypatch.context() as patch, open_spool(tmp_path, checkpoint=fail) as spool:
-        patch.setattr(folders, "remove", keep_one)
-        with refusal(Reason.DISK_FULL):
-            store_shares(spool, shares_of(1, 2, 3))
-    with open_spool(tmp_path) as spool:
-        assert [product.id[-1] for product in waiting_anywhere(spool)] == [9]
-        store_shares(spool, shares_of(21, 22, 23))
-        assert [product.id[-1] for product in waiting(spool, OTHER)] == [22]
 
 
 def test_nothing_is_dropped_for_a_set_that_does_not_fit(tmp_path: Path) -> None:

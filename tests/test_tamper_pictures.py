@@ -242,6 +242,21 @@ def test_levels_that_no_picture_has_are_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("step", [0, 1500])
+def test_rows_of_which_only_some_cells_verify(tmp_path: Path, step: int) -> None:
+    """They are drawn in `tamper.png` alone, unless an altered one holds levels of no picture."""
+    data = Picture([[[step * (at // 4)] + [0] * 63 for at in range(16)]], 2).to_jpeg()
+    head, rows = rows_of(data)
+    last = rows[3]
+    mixed = Rows(last.cut, last.mcus, last.data, CellSet(), CellSet())
+    with ExitStack() as stack:
+        given_rows = [*without(rows, [0, 1, 2])[:3], mixed]
+        made = write_pictures(tmp_path, head, given_rows, Damage(), 1, stack, has_regions=True)
+        files.publish_together(made.outputs, lambda: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [PARTIAL, TAMPER]
+    assert (seen(tmp_path, TAMPER)[-16:] == 128).all()
+
+
 def test_a_folder_that_is_gone_is_a_failure(tmp_path: Path) -> None:
     data = sample("gray", 5, 96, 80)
     with ExitStack() as stack, pytest.raises(OccultaError) as caught:

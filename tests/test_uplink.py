@@ -38,14 +38,14 @@ class Wire:
 class Space:
     """The satellite's end of the link."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: list[security.LinkKey] = KEYS) -> None:
         self.wire = Wire()
         up = security.Direction.UP
         sender = security.Sender(
-            security.initialise_sender(KEYS, up, 1), up, clock=1.0, random=os.urandom
+            security.initialise_sender(keys, up, 1), up, clock=1.0, random=os.urandom
         )
         down = security.Direction.DOWN
-        receiver = security.Receiver(security.initialise_receiver(KEYS, down), down, 0)
+        receiver = security.Receiver(security.initialise_receiver(keys, down), down, 0)
         self.states: dict[str, bytes] = {}
         channel = channels.Channel(
             self.wire,  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ class Space:
             sender=sender, receiver=receiver, save=self.states.__setitem__, first_count=7,
         )
         self.uplink = Uplink("satellite", channel, APIDS)
-        self.receiver = security.Receiver(security.initialise_receiver(KEYS, up), up, 100)
+        self.receiver = security.Receiver(security.initialise_receiver(keys, up), up, 100)
         self.answers: list[tuple[bool, str]] = []
 
     def ask(self, command: pus.Command, now: float) -> None:
@@ -101,6 +101,14 @@ def test_a_later_command_waits_for_the_answer_to_the_earlier() -> None:
     assert space.answers == [(True, "done")], "the second is not answered by a repeated answer"
     space.answer(second.request, 1.7)
     assert space.answers == [(True, "done")] * 2
+
+
+@pytest.mark.parametrize("role", [security.Role.HOLDER, security.Role.STATION])
+def test_a_command_that_nobody_would_answer_is_refused_at_once(role: security.Role) -> None:
+    space = Space([security.LinkKey(1, role, bytes(32)), *KEYS[1:]])
+    with pytest.raises(ValueError, match=f"may not command satellite: its link key is a {role}'s"):
+        space.ask(pus.Hold(0), 0.0)
+    assert (space.wire.packets, space.uplink.next_timer(), space.answers) == ([], None, [])
 
 
 # --- link keys

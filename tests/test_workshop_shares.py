@@ -22,6 +22,7 @@ from onboard.workshop import matches
 from tests import jpegs
 from tests.intake_support import (
     CAMERA,
+    EXACT,
     GROUND,
     WALL,
     Onboard,
@@ -221,6 +222,24 @@ def test_an_empty_frame_is_refused_for_good(tmp_path: Path) -> None:
         answers = tell(onboard.frames, CAMERA, end(b""))
         assert refused(answers) == (Reason.EMPTY_INPUT, False)
         assert onboard.unfinished() == []
+
+
+@pytest.mark.parametrize(("before", "after"), [(EXACT, TWO), (TWO, EXACT), (TWO, THREE)],
+                         ids=["to shares", "from shares", "other holders"])
+def test_what_one_rule_refused_another_one_takes_as_ever(
+    tmp_path: Path, before: Rule, after: Rule
+) -> None:
+    """As after a telecommand: what is remembered holds for the rule that refused the frame."""
+    with opened(tmp_path, before) as onboard:
+        for frame_id in ("frame-1", "frame-2"):
+            assert refused(offer(onboard.frames, begin(frame_id), b"GIF"), frame_id)[1]
+        onboard.workshop.rules[0] = after
+        store(onboard.frames, FRAME)
+        assert onboard.frames.take_notices() == []
+        assert refused(offer(onboard.frames, begin("frame-3"), b"GIF"), "frame-3")[1]
+        onboard.workshop.rules[0] = before
+        store(onboard.frames, b"GIF", "frame-2")
+        assert len(onboard.frames.take_notices()) == 1
 
 
 # --- bounds

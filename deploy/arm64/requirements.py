@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-TEST = ("hypothesis", "iniconfig", "numpy", "packaging", "pillow", "pluggy", "Pygments", "pytest",
-        "sortedcontainers")
+TEST = ("execnet", "hypothesis", "iniconfig", "numpy", "packaging", "pillow", "pluggy", "Pygments",
+        "pytest", "pytest-xdist", "sortedcontainers")
 """What the tests need that run in the image, with what these bring in."""
 
 

@@ -61,19 +61,19 @@ def encode(raster: Raster, kind: str) -> bytes:
     return _saved(_pillow("Image").frombytes("L", size, raster.pixels))
 
 
-def encode_outlined(raster: Raster, boxes: Iterable[Box], colour: str) -> tuple[bytes, str]:
-    """The raster with rectangles outlined in a colour as PNG, without Pillow in contrast as PGM.
+def encode_outlined(raster: Raster, boxes: Iterable[tuple[Box, str]]) -> tuple[bytes, str]:
+    """The raster with rectangles outlined in colours as PNG, without Pillow in contrast as PGM.
 
     Also the kind of the file.
     """
     try:
         image = _pillow("Image").frombytes("L", (raster.width, raster.height), raster.pixels)
     except OccultaError:
-        edges = [edge for box in boxes for edge in _edges(box)]
+        edges = [edge for box, _ in boxes for edge in _edges(box)]
         return pgm.encode(raster.mapped(edges, _OPPOSITE)), PGM
     picture = image.convert("RGB")
     pen = _pillow("ImageDraw").Draw(picture)
-    for x, y, width, height in boxes:
+    for (x, y, width, height), colour in boxes:
         pen.rectangle((x, y, x + width - 1, y + height - 1), outline=colour)
     return _saved(picture), PNG
 

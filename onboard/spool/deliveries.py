@@ -122,6 +122,25 @@ class Deliveries:
             _EVERYWHERE if destination is None else destination,
         )
 
+    def hold_shares(self, destination: int) -> bool:
+        """Hold a destination that shares are to go to, those being sent too; False: there are none.
+
+        The transfers of what was being sent are the caller's to end.
+        """
+        found = self._database.row(
+            "SELECT 1 FROM deliveries JOIN products ON product = seq WHERE destination = ?"
+            " AND deliveries.state IN ('waiting', 'sending') AND scheme = 'shares'", destination,
+        )
+        if found is None:
+            return False
+        with self._database.transaction():
+            self.hold(destination)
+            self._database.change(
+                "UPDATE deliveries SET state = 'waiting' WHERE destination = ?"
+                " AND state = 'sending'", destination,
+            )
+        return True
+
     def resume(self, destination: int | None) -> None:
         """End a hold; None ends all. A hold of everything is ended by None only."""
         if destination is None:

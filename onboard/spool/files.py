@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -134,6 +134,20 @@ def unpack(packed: AnyPath, moved: Callable[[], object] = lambda: None) -> None:
             moved()
     with suppress(OSError):
         os.rmdir(packed)
+
+
+def pack(packed: AnyPath, names: Iterable[str], moved: Callable[[], object]) -> None:
+    """Move folders back to where `unpack` took them from; raises OSError.
+
+    Until all are back, `unpack` brings each to its own name again.
+    """
+    around = os.path.dirname(packed)
+    with suppress(FileExistsError):
+        os.mkdir(packed, 0o700)
+    for name in names:
+        if os.path.lexists(os.path.join(around, name)):
+            os.rename(os.path.join(around, name), os.path.join(packed, name))
+            moved()
 
 
 def sweep(folder: Path) -> None:

@@ -9,7 +9,7 @@ its own name.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from onboard.spool.files import (
     Lease,
     PartialFile,
     Room,
+    pack,
     remove,
     sync,
     temporary_name,
@@ -120,7 +121,7 @@ class Folders:
                     folder = os.path.join(place, product_id.hex())
                     os.mkdir(folder, 0o700)
                     files.append(ProductFile(folder, self._room, priority, size, place))
-            except OSError:
+            except BaseException:
                 for file in files:
                     file.close()
                 with suppress(OSError):  # left to the next start
@@ -156,6 +157,20 @@ class Folders:
         self._checkpoint("set named")
         with writing(self.folder):
             unpack(packed, lambda: self._checkpoint("share moved"))
+
+    def take_back(self, packed: str, ids: Iterable[bytes]) -> None:
+        """Remove products that came by one name, and by one name: all go, or after a crash none.
+
+        If they cannot go, that is told, and the next start takes them up, all of them.
+        """
+        try:
+            pack(packed, map(bytes.hex, ids), lambda: self._checkpoint("share moved back"))
+            sync(packed)
+            sync(self.folder)
+        except OSError as error:
+            self._notices.add(f"cannot remove {os.path.basename(packed)}: {error.strerror}")
+        else:
+            self.remove(packed)
 
     def sync(self) -> None:
         """Make names durable."""

@@ -127,8 +127,7 @@ class Products:
             self._folders.part(packed)
             self._enter(entries)
         except Exception:
-            for place in (packed, *map(self._folders.place, ids)):
-                self._folders.remove(place)
+            self._folders.take_back(packed, ids)
             raise
         self._checkpoint("product committed")
         return ids[0]

@@ -101,9 +101,7 @@ def _unpack_sets(folder: Path) -> None:
 
 def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> None:
     names = {entry.name for entry in os.scandir(products.folder)}
-    is_new = True
     for seq, product_id, state, size, manifest_size, total in rows.every():
-        is_new = False
         name = bytes(product_id).hex()
         place = products.folder / name
         fault = fault_of_product(place, size, manifest_size) if state == "stored" else None
@@ -114,13 +112,8 @@ def _reconcile_products(rows: Rows, products: Products, notices: Notices) -> Non
         names.discard(name)
     found = [_Found.read(products.folder / name) for name in names if _ID.fullmatch(name)]
     there = {product.record.product.id for product in found if product.record and not product.fault}
-    lost = set() if is_new else {one.place for one in found if one.is_part_of_less(there)}
-    for place in lost:
-        remove(place)
-        notices.add(f"product {place.name} is removed: a share of a frame that was not stored")
     adopted = sum(
-        _adopt(product, there, products, notices)
-        for product in sorted(found, key=_Found.order) if product.place not in lost
+        _adopt(product, there, products, notices) for product in sorted(found, key=_Found.order)
     )
     if adopted:
         notices.add(f"products taken up again: {adopted}")
@@ -147,14 +140,6 @@ class _Found(NamedTuple):
             why = error.strerror if isinstance(error, OSError) else str(error)
             return cls(place, record, why or "unreadable")
         return cls(place, record, None)
-
-    def is_part_of_less(self, there: set[bytes]) -> bool:
-        """Whether other shares of the frame are gone.
-
-        In a database that has rows a frame has rows for all its shares or was never stored; one
-        that was just made again has none, and shares may be gone because they were delivered.
-        """
-        return self.record is not None and not there.issuperset(self.record.shares)
 
     def order(self) -> tuple[float, bytes, int]:
         """By age; products of one frame as they were stored."""

@@ -6,12 +6,13 @@ import json
 import random
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from occulta.errors import OccultaError, Reason
+from occulta.errors import OccultaError
 from occulta.program import cli, files
 from occulta.schemes.shares.raster import Box, Raster, check_regions
 from onboard.regions import parse_regions
@@ -19,6 +20,8 @@ from sim.analysis import jpeg_study, paper_study, picture, report, results
 from sim.analysis.results import Analysis
 
 REPORT, VALUES = "report.html", "report.json"
+_LONG = 15.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,10 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Measure, print the table (or JSON) and write the reports; the exit status."""
-    try:
-        _analyse(options)
-    except OccultaError as error:
-        return cli.report_error(error, options.json)
-    except MemoryError:
-        full = OccultaError(Reason.OUT_OF_MEMORY, "out of memory")
-        return cli.report_error(full, options.json)
-    return 0
+    """Measure, print the table (or JSON) and write the reports; the exit status.
 
-
-def _analyse(options: Options) -> None:
+    Raises OccultaError.
+    """
     regions = tuple(Box(*region) for region in parse_regions(options.regions))
     taken = picture.read(options.image)
     if regions:
@@ -63,6 +58,7 @@ def _analyse(options: Options) -> None:
         values.write(f"{listed}\n".encode())
         said = listed if options.json else f"{results.table(found)}\nreport: {page.path}"
         files.publish_together([page, values], lambda: cli.say(said))
+    return 0
 
 
 def _measure(options: Options, taken: picture.Picture, regions: tuple[Box, ...]) -> Analysis:
@@ -76,8 +72,17 @@ def _measure(options: Options, taken: picture.Picture, regions: tuple[Box, ...])
 def _paper(options: Options, raster: Raster, regions: Sequence[Box]) -> paper_study.PaperStudy:
     progress = cli.Progress("measuring", options.keys * len(raster.pixels))
     chance = random.Random(f"paper {options.seed}")
+    began, is_first = time.monotonic(), True
+
+    def add(pixels: int) -> None:
+        nonlocal is_first
+        progress.add(pixels)
+        if is_first:
+            _say_how_long(options.keys - 1, time.monotonic() - began)
+        is_first = False
+
     try:
-        return paper_study.study(raster, regions, options.keys, chance.randbytes, progress.add)
+        return paper_study.study(raster, regions, options.keys, chance.randbytes, add)
     except OccultaError as error:
         raise _of_profile("paper", error) from None
     finally:
@@ -105,6 +110,12 @@ def _typed(options: Options) -> str:
         words += ["--roi", text]
     words += ["--keys", str(options.keys), "--seed", str(options.seed)]
     return shlex.join([*words, "-o", str(options.folder)])
+
+
+def _say_how_long(keys: int, seconds: float) -> None:
+    """After the first key, where the others take long."""
+    if keys * seconds >= _LONG:
+        _say(f"{keys} more keys take about {keys * seconds:.0f} s, fewer with --keys")
 
 
 def _say(step: str) -> None:

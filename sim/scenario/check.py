@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from ground import rows
 from ground.archive import INBOX
@@ -37,6 +36,14 @@ VERDICT = "intact, authentic"
 _STRANGE = "does not belong in the archive"
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A frame that came in shares: where it was restored to, and the bytes of all of them."""
+
+    folder: Path
+    size: int
+
+
 @dataclass
 class Arrival:
     """What came of one frame; `faults` is empty where all is as it should be."""
@@ -51,6 +58,8 @@ class Arrival:
     """The restored picture is byte for byte the original."""
     is_private_same: bool = False
     """The private file that went with it is byte for byte the original."""
+    size: int = 0
+    """Bytes of the product, of all shares where it became several."""
     hidden: int = 0
     """Bytes of private data that it carried, as records."""
     faults: list[str] = field(default_factory=list)
@@ -67,25 +76,34 @@ def products_in(archive: Path) -> list[Product]:
         return rows.all_products(database)
 
 
-def check(archive: Path, frames: Sequence[Frame]) -> tuple[list[Arrival], list[str]]:
-    """What came of each frame, and every fault, in the archive as a whole too."""
+def check(
+    archive: Path, frames: Sequence[Frame], joined: Mapping[str, Joined] | None = None
+) -> tuple[list[Arrival], list[str]]:
+    """What came of each frame, and every fault, in the archive as a whole too.
+
+    `joined` are those that came in shares, by their names; others are restored in the archive.
+    """
     products: list[Product] = []
     faults = []
     try:
         products = products_in(archive)
     except OccultaError as error:
         faults.append(error.detail)
-    arrivals = [_arrival(archive, frame, products) for frame in frames]
+    arrivals = [
+        _arrival(archive, frame, products, (joined or {}).get(frame.name)) for frame in frames
+    ]
     _check_copies(archive, arrivals)
     faults += [fault for arrival in arrivals for fault in arrival.faults]
     return arrivals, faults + list(_strangers(archive, arrivals))
 
 
-def _arrival(archive: Path, frame: Frame, products: Sequence[Product]) -> Arrival:
+def _arrival(
+    archive: Path, frame: Frame, products: Sequence[Product], joined: Joined | None
+) -> Arrival:
     found = [product for product in products if product.frame_id == frame.name]
     arrival = Arrival(frame)
     if len(found) == 1:
-        _look(archive, arrival, found[0])
+        _look(archive, arrival, found[0], joined)
     else:
         times = "is missing" if not found else f"arrived {len(found)} times"
         arrival.faults.append(f"{frame.name} {times}")
@@ -94,25 +112,30 @@ def _arrival(archive: Path, frame: Frame, products: Sequence[Product]) -> Arriva
     return arrival
 
 
-def _look(archive: Path, arrival: Arrival, product: Product) -> None:
+def _look(archive: Path, arrival: Arrival, product: Product, joined: Joined | None) -> None:
     """The product of a frame: its verdict, and its picture."""
     folder, name = product_folder(archive, product.id.hex()), arrival.frame.name
-    report = read_report(folder) or {}
+    place = folder if joined is None else joined.folder
+    report = read_report(place) or {}
     arrival.product = product
     arrival.verdict = str(report.get("verdict", product.state.value))
+    if joined is not None:
+        arrival.verdict = arrival.verdict.partition(": ")[0]  # behind it, of how many shares
+    arrival.size = product.size if joined is None else joined.size
     arrival.hidden = report.get("private_bytes") or 0
     arrival.received = folder / received_name(product.scheme)
-    arrival.restored = folder / _carrier(product)
+    arrival.restored = place / _carrier(product)
     arrival.is_restored = same_bytes(arrival.frame.picture, arrival.restored)
     if not arrival.is_restored:
         arrival.faults.append(f"{name}: the restored picture is not the original")
-    if not _is_vouched_for(product, report):
+    if not (arrival.verdict == VERDICT and _is_vouched_for(product, joined)):
         arrival.faults.append(f"{name}: the verdict is '{arrival.verdict}', not '{VERDICT}'")
 
 
-def _is_vouched_for(product: Product, report: dict[str, Any]) -> bool:
-    is_settled = product.state is State.RECOVERED and product.authentic
-    return is_settled and product.verdict == VERDICT == report.get("verdict")
+def _is_vouched_for(product: Product, joined: Joined | None) -> bool:
+    if joined is not None:  # the node has looked at its share alone
+        return product.state is State.SHARE and product.authentic
+    return product.state is State.RECOVERED and product.authentic and product.verdict == VERDICT
 
 
 def _compare_private(archive: Path, arrival: Arrival, private: Path) -> None:

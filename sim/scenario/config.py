@@ -6,9 +6,11 @@ bytes, times seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -16,6 +18,7 @@ from occulta.errors import OccultaError, Reason
 from occulta.program import config
 from occulta.program.sections import Cfdp, Seconds
 from occulta.program.typed import Fault, Section
+from occulta.schemes.shares.header import MAX_HOLDERS
 from onboard.config import Rule, Spool
 from sim.camera import DEFAULT_SEED
 from sim.link.config import Link, Preset, Spans
@@ -32,6 +35,26 @@ class Synthetic(Section, frozen=True, kw_only=True):
     megapixels: Annotated[float, Meta(ge=0.01, le=16)] = 4.0
     quality: Annotated[int, Meta(ge=1, le=100)] = 85
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = DEFAULT_SEED
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Ground nodes that sensitive frames go to in shares, and how many of them restore one."""
+
+    threshold: int
+    count: int
+    expected: ClassVar = f"K/N with 2 <= K <= N <= {MAX_HOLDERS}, 2/2 of two"
+
+    @classmethod
+    def from_config(cls, value: object, folder: Path) -> Holders:
+        """From `K/N`; raises ValueError."""
+        found = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})", str(value), re.ASCII)
+        if found is None:
+            raise ValueError(f"expected {cls.expected}")
+        threshold, count = map(int, found.groups())
+        if not 2 <= threshold <= count <= MAX_HOLDERS:
+            raise ValueError(f"expected {cls.expected}")
+        return cls(threshold, count)
 
 
 class Flight(Section, frozen=True, kw_only=True):
@@ -71,8 +94,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     ] = ()
     """Numbers, from 1, of frames that the camera calls sensitive; no private file goes with them.
 
-    Unless a rule says otherwise they are sealed whole, and carry nothing.
+    Unless a rule says otherwise they are sealed whole, or split among holders, and carry nothing.
     """
+    holders: Holders | None = None
+    """Sensitive frames go in shares to so many ground nodes; None for one ground node."""
     preset: Preset | None = None
     """The link, by the name of one of configs/links or a path."""
     link: Link | None = None
@@ -89,12 +114,13 @@ class Scenario(Section, frozen=True, kw_only=True):
     time_limit: TimeLimit = TimeLimit()
 
     def faults(self) -> Iterator[Fault]:
-        """Two links, or one that needs an orbit."""
+        """Two links, one that needs an orbit, and holders of nothing."""
         if self.preset is not None and self.link is not None:
             yield Fault("link", "give preset or link, not both")
         if self.link is not None and self.link.needs_orbit:
             yield Fault("link", "signal_to_noise needs an orbit, which a scenario has not")
-
+        if self.holders is not None and not self.sensitive:
+            yield Fault("holders", "sensitive frames are for them, and `sensitive` names none")
 
     @property
     def rate(self) -> int | None:

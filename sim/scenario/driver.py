@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ground.command import ask
-from ground.product import SETTLED
+from ground.product import SETTLED, SHARES, Product
 from occulta.link.messages import Status, StatusRequest
 from sim.scenario.check import products_in
 from sim.scenario.feed import Feed
@@ -37,7 +37,7 @@ class Driver:
         self.stored: dict[str, float] = {}
         """When each frame was durable on board, by its name."""
         self.recovered: dict[str, float] = {}
-        """When the recovery of each frame was seen to have ended."""
+        """When each frame was seen to be at every node, and its recovery to have ended."""
         self.pass_began = 0.0
         self.counters: dict[str, int] = {}
         """What the ground node counted."""
@@ -59,7 +59,7 @@ class Driver:
         Raises ProcessFailed, Refused, Interrupted, TimeLimitPassed, OccultaError, PacketError and
         OSError.
         """
-        for name in (GROUND, ONBOARD):
+        for name in (*self._mission.archives, ONBOARD):
             self._start(name)
         with Feed(self._mission.camera, self._mission.payload) as feed:
             for number, frame in enumerate(self._frames):
@@ -74,7 +74,8 @@ class Driver:
 
     def _start(self, name: str) -> None:
         self._processes.start(name, self._mission.arguments(name))
-        self._wait(lambda: self._processes.has_said(name, _READY[name]))
+        words = _READY.get(name, _READY[GROUND])  # another holder's node
+        self._wait(lambda: self._processes.has_said(name, words))
 
     def _begin_pass(self) -> None:
         say("the pass begins")
@@ -106,10 +107,15 @@ class Driver:
     def _note_recoveries(self) -> None:
         if not self.stored:
             return  # the archive may still be in the making
-        for product in products_in(self._mission.archive):
-            if product.state in SETTLED and product.frame_id not in self.recovered:
-                self.recovered[product.frame_id] = self.seconds
-                say(f"{product.frame_id}: {product.verdict}")
+        ground, *others = map(products_in, self._mission.archives.values())
+        arrived = [{each.frame_id for each in products if _is_done(each)} for products in others]
+        for product in ground:
+            frame = product.frame_id
+            if product.state in SETTLED and frame not in self.recovered and all(
+                frame in frames for frames in arrived
+            ):
+                self.recovered[frame] = self.seconds
+                say(f"{frame}: {product.verdict}")
 
     def _all_recovered(self) -> bool:
         return {frame.name for frame in self._frames} <= set(self.recovered)
@@ -125,6 +131,11 @@ class Driver:
         reply = ask(self._mission.console, StatusRequest())
         if isinstance(reply, Status):
             self.counters = reply.counters
+
+
+def _is_done(product: Product) -> bool:
+    """Whether a holder has done with a product all that it can without a key."""
+    return product.state in SETTLED or product.scheme != SHARES
 
 
 def read_json(path: Path) -> dict[str, Any]:

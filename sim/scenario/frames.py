@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occulta.errors import OccultaError, Reason
+from occulta.program.files import read_failure
 from sim.camera import encoded, scene
 from sim.private import customer_file
 from sim.scenario.config import MAX_FRAMES, Scenario, Synthetic
@@ -44,8 +45,11 @@ def take_frames(scenario: Scenario, pictures: Sequence[Path], folder: Path) -> l
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The JPEG files of a folder by name; raises OccultaError(USAGE) for none, or too many."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    """The JPEG files of a folder by name; raises OccultaError: USAGE for none, or too many."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    except OSError as error:
+        raise read_failure(error, folder) from None
     if not 1 <= len(found) <= MAX_FRAMES:
         what = f"{folder} holds {len(found)} JPEG files: 1 to {MAX_FRAMES} are needed"
         raise OccultaError(Reason.USAGE, what, "their names end in .jpg or .jpeg")

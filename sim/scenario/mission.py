@@ -6,9 +6,10 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import msgspec
@@ -33,6 +34,16 @@ class Mission:
 
     folder: Path
     archive: Path
+    """Of the ground; those of other holders lie beside it."""
+    others: tuple[str, ...] = field(default=(), kw_only=True)
+    """Holders of shares besides the ground, by the names of their folders."""
+
+    @property
+    def archives(self) -> dict[str, Path]:
+        """Of every ground node, by its name."""
+        return {GROUND: self.archive} | {
+            name: archive_of(self.archive, name) for name in self.others
+        }
 
     @property
     def camera(self) -> str:
@@ -63,8 +74,20 @@ class Mission:
         """The program's module and its arguments."""
         if program == LINK:
             return ["sim", "link", "--config", str(self.folder / "sim" / "link.yaml")]
-        file = self.folder / program / f"{program}.yaml"
-        return [program, "run", "--config", str(file), "--initialise"]
+        module = GROUND if program in self.others else program
+        file = self.folder / program / f"{module}.yaml"
+        return [module, "run", "--config", str(file), "--initialise"]
+
+
+def archive_of(archive: Path, name: str) -> Path:
+    """Where another holder archives, beside the ground."""
+    return archive.with_name(f"{archive.name}-{name}")
+
+
+def others_of(scenario: Scenario) -> tuple[str, ...]:
+    """The ground nodes of a scenario besides the ground itself."""
+    count = scenario.holders.count if scenario.holders is not None else 1
+    return tuple(f"holder-{letter}" for letter in ascii_lowercase[1:count])
 
 
 def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
@@ -72,23 +95,42 @@ def provision(scenario: Scenario, folder: Path, archive: Path) -> Mission:
 
     Raises CommandFailed and OSError.
     """
-    relay, ground = free_ports(2)
-    ports = ("--relay-port", str(relay), "--ground-port", str(ground))
-    must("ground", "provision", str(folder), *ports, cwd=folder.parent)
-    cfdp = _plain(scenario.cfdp)
-    with _edited(folder / GROUND / "ground.yaml") as options:
-        options["archive_dir"] = str(archive)
-        options["satellites"][0]["cfdp"] = cfdp
+    mission = Mission(folder, archive, others=others_of(scenario))
+    must("ground", "provision", str(folder), *_wanted(mission), cwd=folder.parent)
+    for name, place in mission.archives.items():
+        with _edited(folder / name / "ground.yaml") as options:
+            options["archive_dir"] = str(place)
+            options["satellites"][0]["cfdp"] = _plain(scenario.cfdp)
     with _edited(folder / ONBOARD / "onboard.yaml") as options:
         flight = scenario.onboard
         options["health_file"] = "health.json"
         options["camera"]["window_bytes"] = _WINDOW
-        options["rules"], options["spool"] = _plain(flight.rules), _plain(flight.spool)
+        options["rules"] = [*_plain(flight.rules), *_shared(scenario, options)]
+        options["spool"] = _plain(flight.spool)
         options["private_share"] = flight.private_share
-        options["destinations"][0] |= {"cfdp": cfdp, "rate": scenario.rate}
+        for destination in options["destinations"]:
+            destination |= {"cfdp": _plain(scenario.cfdp), "rate": scenario.rate}
     with _edited(folder / "sim" / "link.yaml") as options:
         options.update(_link(scenario))
-    return Mission(folder, archive)
+    return mission
+
+
+def _wanted(mission: Mission) -> list[str]:
+    """What `provision` is asked for; the nodes' ports are to follow each other."""
+    nodes = len(mission.archives)
+    ports = free_ports(1 + nodes)
+    while ports[-1] - ports[1] != nodes - 1:
+        ports = free_ports(1 + nodes)
+    words = ["--relay-port", str(ports[0]), "--ground-port", str(ports[1])]
+    return words + (["--holders", str(nodes)] if mission.others else [])
+
+
+def _shared(scenario: Scenario, options: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rule for sensitive frames that `provision` has made, with the scenario's threshold."""
+    if scenario.holders is None:
+        return []
+    (rule,) = options["rules"]
+    return [rule | {"threshold": scenario.holders.threshold}]
 
 
 def free_ports(count: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ground.product import SEALED
+from ground.product import SEALED, SHARES
 from sim import page, pixels
 from sim.page import GAIN
 from sim.pixels import Pixels
@@ -48,8 +48,9 @@ def render(result: Result) -> str:
 def _headline(result: Result) -> str:
     verdict = f"{result.restored} of {len(result.arrivals)} frames restored bit for bit"
     private = sum(arrival.is_private_same for arrival in result.arrivals)
+    nodes = "a ground node" if not result.others else f"{1 + len(result.others)} ground nodes"
     text = (
-        f"A satellite's daemon, a ground node and a faulty link between them ran for "
+        f"A satellite's daemon, {nodes} and a faulty link between them ran for "
         f"{result.seconds:.0f} seconds as programs of their own. {private} private files came down "
         f"hidden in the frames, sealed for one recipient."
     )
@@ -113,6 +114,8 @@ def _story(arrival: Arrival) -> str:
         return f"{arrival.hidden:,} private bytes rode in it. {told}"
     if arrival.product is not None and arrival.product.scheme == SEALED:
         return f"What came down is sealed: without the key it is no picture at all. {told}"
+    if arrival.product is not None and arrival.product.scheme == SHARES:
+        return f"What came down are shares, one for each node, which tell nothing alone. {told}"
     return told
 
 

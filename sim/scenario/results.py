@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ground.product import SHARES
 from sim.scenario.check import Arrival
 
 HEADINGS = (
@@ -49,13 +50,15 @@ class Result:
     """When each frame was durable on board, by its name."""
     recovered: Mapping[str, float]
     link: Mapping[str, Any]
-    """The relay's statistics of the one pair."""
+    """The relay's statistics between satellite and ground."""
     outages: Sequence[tuple[float, float]]
     """From the beginning of the pass."""
     ground: Mapping[str, int]
     """What the ground node counted."""
     programs: list[Usage] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Statistics of the satellite's links to other holders, by their names."""
 
     @property
     def restored(self) -> int:
@@ -65,10 +68,16 @@ class Result:
     @property
     def overhead(self) -> float | None:
         """Bytes sent down beyond those of the products, as a share of them."""
-        products = sum(a.product.size for a in self.arrivals if a.product is not None)
+        nodes = 1 + len(self.others)
+        products = sum(
+            a.size * (1 if a.product.scheme == SHARES else nodes)
+            for a in self.arrivals if a.product is not None
+        )
         if not (products and self.link):
             return None
-        return float(self.link["down"]["counts"]["bytes_submitted"]) / products - 1.0
+        pairs = (self.link, *self.others.values())
+        sent = sum(pair["down"]["counts"]["bytes_submitted"] for pair in pairs)
+        return float(sent) / products - 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -76,7 +85,8 @@ class Result:
             "scenario": self.scenario, "success": not self.faults, "faults": self.faults,
             "seconds": self.seconds, "time_limit": self.limit, "pass_began": self.pass_began,
             "frames": [self._frame(arrival) for arrival in self.arrivals],
-            "link": self.link, "overhead": self.overhead, "outages": list(self.outages),
+            "link": self.link, "others": dict(self.others),
+            "overhead": self.overhead, "outages": list(self.outages),
             "ground": dict(self.ground),
             "programs": [
                 {"program": u.program, "cpu_seconds": u.cpu_seconds, "peak_mib": list(u.peaks_mib)}
@@ -89,7 +99,7 @@ class Result:
         return {
             "frame": frame.name, "bytes": frame.size, "sensitive": frame.is_sensitive,
             "product": product and product.id.hex(), "scheme": product and product.scheme,
-            "received_bytes": product and product.size, "hidden_bytes": arrival.hidden,
+            "received_bytes": product and arrival.size, "hidden_bytes": arrival.hidden,
             "verdict": arrival.verdict, "restored": arrival.is_restored,
             "private_same": arrival.is_private_same if frame.private else None,
             "stored_at": self.stored.get(frame.name),
@@ -106,7 +116,7 @@ class Result:
         frame, product = arrival.frame, arrival.product
         sizes = (_NOTHING,) * 3
         if product is not None:
-            growth = 100.0 * (product.size - frame.size) / frame.size
+            growth = 100.0 * (arrival.size - frame.size) / frame.size
             sizes = (f"{growth:+.2f}", f"{arrival.hidden:,}", product.scheme)
         private = "identical" if arrival.is_private_same else "NO"
         return (
@@ -117,12 +127,13 @@ class Result:
         )
 
     def link_rows(self) -> list[tuple[str, ...]]:
-        """Cells for LINK_HEADINGS, a row per direction; none if the pass never began."""
+        """Cells for LINK_HEADINGS, a row per link and direction; none if the pass never began."""
         if not self.link:
             return []
+        pairs = {"": self.link} | {f" {name}": pair for name, pair in self.others.items()}
         return [
-            (way, *(f"{self.link[way]['counts'][name]:,}" for name in _LINK_COUNTS))
-            for way in ("down", "up")
+            (way + name, *(f"{pair[way]['counts'][count]:,}" for count in _LINK_COUNTS))
+            for name, pair in pairs.items() for way in ("down", "up")
         ]
 
     def program_rows(self) -> list[tuple[str, ...]]:

@@ -16,12 +16,13 @@ from occulta.link.drops import PacketError
 from sim.files import workspace
 from sim.link.config import load as load_link
 from sim.scenario import config
-from sim.scenario.check import check
+from sim.scenario.check import Joined, check
 from sim.scenario.config import Scenario
 from sim.scenario.driver import Driver, TimeLimitPassed, read_json, say
 from sim.scenario.feed import Refused
 from sim.scenario.frames import Frame, pictures_in, take_frames
-from sim.scenario.mission import Mission, provision
+from sim.scenario.holders import join
+from sim.scenario.mission import GROUND, Mission, archive_of, others_of, provision
 from sim.scenario.processes import Interrupted, Processes, ProcessFailed
 from sim.scenario.report import render
 from sim.scenario.results import Result, Usage, table
@@ -46,7 +47,10 @@ def run(options: Options) -> int:
     scenario = config.load(options.scenario)
     pictures = _pictures(options)
     scenario.check(len(pictures))
-    _check_archive(options.archive)
+    if options.archive is not None:
+        names = others_of(scenario)
+        for archive in (options.archive, *(archive_of(options.archive, name) for name in names)):
+            _check_archive(archive)
     report = workspace(options.report, keep=(options.scenario, options.archive, *pictures))
     with tempfile.TemporaryDirectory(prefix="occulta-") as temporary:
         folder = Path(temporary).resolve()
@@ -82,13 +86,20 @@ def play(
         status, faults = _drive(driver, min(scenario.pass_after, len(frames)))
         seconds = driver.seconds
     faults += processes.failures()
-    arrivals, found = check(mission.archive, frames)
+    joined: dict[str, Joined] = {}
+    if scenario.holders is not None:
+        joined, found = join(mission, frames, scenario.holders.threshold)
+        faults += found
+    arrivals, found = check(mission.archive, frames, joined)
     faults = list(dict.fromkeys(faults + found))
+    pairs = {
+        pair["ground"]: pair for pair in read_json(mission.statistics).get("pairs", ())
+    }
     relay, link = load_link(mission.folder / "sim" / "link.yaml")
     result = Result(
         scenario=name, arrivals=arrivals, faults=faults, seconds=seconds, limit=limit,
         pass_began=driver.pass_began, stored=driver.stored, recovered=driver.recovered,
-        link=next(iter(read_json(mission.statistics).get("pairs", ())), {}),
+        link=pairs.pop(GROUND, {}), others=pairs,
         outages=[*link.outages, *relay.outages], ground=driver.counters,
         programs=[
             Usage(each.name, each.cpu_seconds, tuple(each.peaks.values()))
@@ -129,8 +140,8 @@ def _pictures(options: Options) -> list[Path]:
     return [] if options.frames is None else pictures_in(options.frames)
 
 
-def _check_archive(archive: Path | None) -> None:
-    if archive is not None and os.path.lexists(archive) and any(archive.iterdir()):
+def _check_archive(archive: Path) -> None:
+    if os.path.lexists(archive) and any(archive.iterdir()):
         raise OccultaError(Reason.OUTPUT_EXISTS, f"{archive} is not empty")
 
 

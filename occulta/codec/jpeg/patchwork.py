@@ -14,7 +14,7 @@ from array import array
 
 from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg import markers
-from occulta.codec.jpeg.cells import CellDecoder, CellKeys, Cut
+from occulta.codec.jpeg.cells import CellDecoder, CellKeys, Cut, Geometry
 from occulta.codec.jpeg.engine import (
     NO_LIMIT,
     OUTPUT_SIZE,
@@ -117,6 +117,11 @@ class Patchwork:
         return self._run.scan.mcus
 
     @property
+    def geometry(self) -> Geometry:
+        """Where the cells lie in the scan."""
+        return self._decoder.geometry
+
+    @property
     def position(self) -> int:
         """MCUs added and skipped so far."""
         return self._written + self._held
@@ -126,7 +131,7 @@ class Patchwork:
 
         It must begin at `position` and where a row of cells does, and not pass the last MCU.
         """
-        here = cut.mcu == self.position and self._decoder.geometry.begins_row(cut.mcu)
+        here = cut.mcu == self.position and self.geometry.begins_row(cut.mcu)
         return here and 0 < mcus <= self.mcus - cut.mcu
 
     def add(self, cut: Cut, mcus: int, data: bytes) -> bytes:

@@ -55,6 +55,10 @@ class CellSet(Set[int]):
         pieces = self._runs[first:last]
         return CellSet(range(max(p.start, start), min(p.stop, stop)) for p in pieces)
 
+    def shared(self, other: CellSet) -> int:
+        """How many are in both."""
+        return sum(len(other.within(run.start, run.stop)) for run in self._runs)
+
     def __contains__(self, cell: object) -> bool:
         at = bisect_right(self._starts, cell) - 1 if isinstance(cell, int) else -1
         return at >= 0 and cell in self._runs[at]

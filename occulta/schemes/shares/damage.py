@@ -16,7 +16,8 @@ class Rows:
     `cut` tells the place and the state before the first MCU; of missing segments only its `mcu`
     is known and the rest is zero. `data` is verified entropy-coded bytes from the cut on (as
     `CellDecoder.decode` takes them), of which only the first `mcus` MCUs count; None where nothing
-    verified is left. `damaged`: its damaged cells.
+    verified is left. `damaged`: its damaged cells. `verified`: where only part of what decodes has
+    a hash, those cells that are right; None elsewhere.
     Neither data nor damaged cells: rows that are whole but cannot be decoded by themselves.
     """
 
@@ -24,6 +25,7 @@ class Rows:
     mcus: int
     data: bytes | None
     damaged: CellSet = field(default_factory=CellSet)
+    verified: CellSet | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from occulta.schemes.shares.header import Form
 from occulta.schemes.shares.judge import Judge, Judged
 from occulta.schemes.shares.locate import Source
 from occulta.schemes.shares.opening import open_shares
+from occulta.schemes.shares.regions import Rectangle
 from occulta.schemes.shares.segments import Checked, Kind, Segment, SetKeys
 
 
@@ -41,9 +42,10 @@ class Gatherer:
 
     def __init__(
         self, sources: Sequence[Source], key: PrivateKey, limits: Limits = DEFAULT_LIMITS,
-        kernel: str | None = None,
+        kernel: str | None = None, named: Sequence[Source] = (),
     ) -> None:
-        self.opened = open_shares(sources, key)
+        """`named`: the sources that choose among several whole sets (opening.open_shares)."""
+        self.opened = open_shares(sources, key, named)
         self.damage = Damage(headers=self.opened.set_aside)
         self.conclusion: Conclusion | None = None
         self.length = 0
@@ -89,6 +91,16 @@ class Gatherer:
     def grid(self) -> Grid | None:
         """The cells of the picture; None while they are not needed or without its headers."""
         return None if self._judge is None else self._judge.geometry.grid
+
+    @property
+    def regions(self) -> tuple[Rectangle, ...]:
+        """The regions of interest, none for the whole picture."""
+        return self._regions.rectangles
+
+    @property
+    def hashed(self) -> CellSet:
+        """The cells that have a hash; none while `grid` is None."""
+        return CellSet() if self._judge is None else self._judge.hashed
 
     def is_authentic(self, satellite: VerifyingKey) -> bool:
         """True if this satellite signed the frame to this recipient; says nothing of damage."""

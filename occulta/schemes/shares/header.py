@@ -116,7 +116,10 @@ def parse_clear(data: bytes) -> Clear:
         raise OccultaError(Reason.NOT_A_SHARE, "not a share: it does not begin like one")
     if data[2:3] != bytes([VERSION]):
         version = f"{data[2]}" if len(data) > 2 else "unknown"
-        raise OccultaError(Reason.SHARE_VERSION, f"a share of version {version} of the format")
+        is_later = data[2:3] > bytes([VERSION])
+        hint = None if is_later else "the share was cut or altered: fetch it again"
+        detail = f"a share of version {version} of the format"
+        raise OccultaError(Reason.SHARE_VERSION, detail, hint)
     if len(data) < FIXED_SIZE or data[3] != SCHEME or data[5] not in [*Form]:
         raise OccultaError(Reason.SHARE_ALTERED, "the header of a share was cut or altered")
     index, threshold, holders = data[6:9]

@@ -1,39 +1,23 @@
 """A damaged segment of rows of cells: which of its cells are damaged, by the hashes that were sent.
 
-Decoding goes on at restart markers that begin a row of cells once it lost step; which restart a
-marker is, its own number (modulo 8) and its place among the others say, counted from the front of
-the segment and from its end. A wrong guess does no harm: the hashes tell.
+Decoding goes on at restart markers that begin a row of cells once it lost step (restarts.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
+from collections.abc import Iterator
+from itertools import accumulate, islice, zip_longest
 from operator import and_
 from typing import NamedTuple
 
 from occulta.codec.jpeg.cells import HASH_SIZE, CellDecoder, Cut, Geometry
-from occulta.schemes.shares.cellset import CellSet
+from occulta.schemes.shares.cellset import MAX_RUNS, CellSet
 from occulta.schemes.shares.damage import Rows
 from occulta.schemes.shares.regions import Regions
+from occulta.schemes.shares.restarts import Run, restarts
 from occulta.schemes.shares.segments import Segment
 
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-_AROUND = 8
-"""Restart markers are numbered modulo 8."""
-_MOST_MARKERS = 1 << 16
 _GOOD, _BAD = b"\0", b"\1"
-
-
-class _Run(NamedTuple):
-    """Rows of cells that begin at a byte of a segment and go on up to another."""
-
-    cut: Cut
-    start: int
-    stop: int
-    mcus: int
 
 
 class Judged(NamedTuple):
@@ -41,7 +25,7 @@ class Judged(NamedTuple):
 
     segment: Segment
     cells: CellSet
-    whole: list[_Run]
+    whole: list[Run]
 
 
 class Judge:
@@ -55,6 +39,15 @@ class Judge:
         counts = (sum(map(len, regions.columns(row, grid.columns))) for row in range(grid.rows))
         self._before = list(accumulate(counts, initial=0))
         """Per row of cells the hashes sent before it."""
+
+    @property
+    def hashed(self) -> CellSet:
+        """The cells that have a hash."""
+        grid = self.geometry.grid
+        return CellSet(
+            range(row * grid.columns + run.start, row * grid.columns + run.stop)
+            for row in range(grid.rows) for run in self._regions.columns(row, grid.columns)
+        )
 
     def fits(self, segment: Segment) -> bool:
         """Whether a satellite can have written such a segment of whole rows of cells."""
@@ -79,27 +72,35 @@ class Judge:
         if cut is None or not self.fits(segment):
             return None
         cells = _Cells(self.geometry, self._regions, self._before, segment, cut)
-        whole = [self._compared(_Run(cut, 0, len(segment.data), segment.mcus), segment, cells)]
-        shown = cut.mcu + whole[0].mcus
-        for run in _restarts(self._decoder, segment, cut):
+        whole = [self._compared(Run(cut, 0, len(segment.data), segment.mcus), segment, cells)]
+        shown = cut.mcu + (0 if self._regions.rectangles else whole[0].mcus)
+        for run in restarts(self._decoder, segment, cut):
             if run.cut.mcu >= shown or cells.are_damaged(run.cut, run.mcus):
                 whole.append(self._compared(run, segment, cells))
         return Judged(segment, cells.damaged(), whole)
 
-    def _compared(self, run: _Run, segment: Segment, cells: _Cells) -> _Run:
-        """Decode a run and take what fits; returned with the MCUs that it shows."""
-        data = segment.data[run.start : run.stop]
-        found = cells.compare(run.cut, self._decoder.decode(run.cut, data, run.mcus).hashes)
-        return run._replace(mcus=self._whole_mcus(run, found))
+    def _compared(self, run: Run, segment: Segment, cells: _Cells) -> Run:
+        """Decode a run and take what fits; returned with the MCUs that it shows.
 
-    def _whole_mcus(self, run: _Run, cells: int) -> int:
-        """How many MCUs of a run, whole rows, hold nothing but its first `cells` cells.
-
-        None where there are regions of interest: nothing vouches for what is outside them.
+        With regions of interest those are rows of which some cells are right: nothing vouches for
+        what is outside the regions.
         """
+        data = segment.data[run.start : run.stop]
+        hashes = self._decoder.decode(run.cut, data, run.mcus).hashes
+        found = cells.compare(run.cut, hashes)
+        if not self._regions.rectangles:
+            return run._replace(mcus=self._whole_mcus(run, found))
+        right = cells.right(run.cut, hashes)
+        first = self.geometry.first_cell(run.cut)
+        end = right.runs[-1].stop - first if right else 0
+        mcus = self._whole_mcus(run, len(hashes) // HASH_SIZE)
+        band = self.geometry.band_rows * self.geometry.grid.columns
+        needed = -(-end // band) * self.geometry.band_mcus(run.cut.mcu)
+        return run._replace(mcus=min(mcus, needed), right=right)
+
+    def _whole_mcus(self, run: Run, cells: int) -> int:
+        """How many MCUs of a run, whole rows, hold nothing but its first `cells` cells."""
         geometry = self.geometry
-        if self._regions.rectangles:
-            return 0
         if cells >= geometry.cells_in(run.cut, run.mcus):
             return run.mcus
         band = geometry.band_rows * geometry.grid.columns
@@ -111,15 +112,22 @@ class Judge:
         if segment.cut is None:
             return
         at, end = segment.cut.mcu, segment.cut.mcu + segment.mcus
-        for run in sorted(judged.whole, key=lambda each: each.cut.mcu):
+        for run in _apart(judged.whole):
             if not run.mcus or run.cut.mcu < at:
                 continue
             if run.cut.mcu > at:
                 yield self.lost(judged.cells, at, run.cut.mcu)
-            yield Rows(run.cut, run.mcus, segment.data[run.start : run.stop])
+            yield self._shown(run, segment, judged.cells)
             at = run.cut.mcu + run.mcus
         if at < end:
             yield self.lost(judged.cells, at, end)
+
+    def _shown(self, run: Run, segment: Segment, cells: CellSet) -> Rows:
+        data = segment.data[run.start : run.stop]
+        if run.right is None:
+            return Rows(run.cut, run.mcus, data)
+        span = self.span(run.cut.mcu, run.cut.mcu + run.mcus)
+        return Rows(run.cut, run.mcus, data, cells.within(*span), run.right.within(*span))
 
     def lost(self, cells: CellSet, start: int, end: int) -> Rows:
         """MCUs that cannot be shown, and which of their cells are damaged."""
@@ -143,6 +151,7 @@ class _Cells:
         self._before = before
         self._first = geometry.first_cell(cut)
         self._skipped = before[geometry.row_of(cut.mcu)]
+        self._runs_left = MAX_RUNS
         self._flags = bytearray(_BAD) * geometry.cells_in(cut, segment.mcus)
 
     def compare(self, cut: Cut, hashes: bytes) -> int:
@@ -158,18 +167,47 @@ class _Cells:
 
     def _compare_row(self, row: int, hashes: bytes) -> int:
         columns, count = self._geometry.grid.columns, len(hashes) // HASH_SIZE
-        at = HASH_SIZE * (self._before[row] - self._skipped)
         fitting = bytearray(_GOOD) * count
-        for run in self._regions.columns(row, columns):
-            for column in range(run.start, min(run.stop, count)):
-                sent = self._sent[at + HASH_SIZE * (column - run.start) :][:HASH_SIZE]
-                fitting[column] = hashes[HASH_SIZE * column :][:HASH_SIZE] != sent
-            at += HASH_SIZE * len(run)
+        for column, fits in self._matches(row, hashes):
+            fitting[column] = not fits
         base = row * columns - self._first
         known = self._flags[base : base + count]
         self._flags[base : base + count] = bytes(map(and_, known, fitting))
         first = fitting.find(_BAD)
         return count if first < 0 else first
+
+    def right(self, cut: Cut, hashes: bytes) -> CellSet:
+        """Of the cells decoded from a cut on those that have the hash which was sent.
+
+        Not all of them where that takes more than MAX_RUNS runs in the whole segment.
+        """
+        found = list(islice(filter(None, self._right_runs(cut, hashes)), self._runs_left))
+        self._runs_left -= len(found)
+        return CellSet(found)
+
+    def _right_runs(self, cut: Cut, hashes: bytes) -> Iterator[range]:
+        columns = self._geometry.grid.columns
+        width = HASH_SIZE * columns
+        for row, at in enumerate(range(0, len(hashes), width), self._geometry.row_of(cut.mcu)):
+            start = stop = row * columns
+            for column, fits in self._matches(row, hashes[at : at + width]):
+                cell = row * columns + column
+                if fits and cell == stop:
+                    stop += 1
+                elif fits:
+                    yield range(start, stop)
+                    start, stop = cell, cell + 1
+            yield range(start, stop)
+
+    def _matches(self, row: int, hashes: bytes) -> Iterator[tuple[int, bool]]:
+        """Columns of a row that were decoded and have a hash, and whether it is theirs."""
+        count = len(hashes) // HASH_SIZE
+        at = HASH_SIZE * (self._before[row] - self._skipped)
+        for run in self._regions.columns(row, self._geometry.grid.columns):
+            for column in range(run.start, min(run.stop, count)):
+                sent = self._sent[at + HASH_SIZE * (column - run.start) :][:HASH_SIZE]
+                yield column, hashes[HASH_SIZE * column :][:HASH_SIZE] == sent
+            at += HASH_SIZE * len(run)
 
     def are_damaged(self, cut: Cut, mcus: int) -> bool:
         """Whether any cell of some rows is still damaged."""
@@ -189,68 +227,19 @@ class _Cells:
             start = self._flags.find(_BAD, stop)
 
 
-# Restart markers.
-
-
-def _restarts(decoder: CellDecoder, segment: Segment, cut: Cut) -> Iterator[_Run]:
-    """Rows of cells that begin behind a restart marker, up to the next such place."""
-    interval = decoder.restart_interval
-    if not interval or segment.mcus < cut.interval_left:
-        return
-    count = 1 + (segment.mcus - cut.interval_left) // interval
-    found = _RESTART.finditer(segment.data)
-    most = min(count + _AROUND, _MOST_MARKERS)
-    first: list[re.Match[bytes]] = []
-    last = deque[re.Match[bytes]](maxlen=most)
-    for marker in found:
-        if len(first) < most:
-            first.append(marker)
-        last.append(marker)
-    for numbered in (_forward(first, cut, count), _backward(last, cut, count)):
-        yield from _rows_behind(numbered, decoder, segment, cut)
-
-
-def _forward(
-    markers: Iterable[re.Match[bytes]], cut: Cut, count: int
-) -> list[tuple[int, int]]:
-    """The number of each restart, counted from the first, and where its marker ends."""
-    numbered, expected = [], 0
-    for marker in markers:
-        number = expected + (marker[0][1] - cut.next_restart - expected) % _AROUND
-        if number >= count:
-            break
-        numbered.append((number, marker.end()))
-        expected = number + 1
-    return numbered
-
-
-def _backward(
-    markers: deque[re.Match[bytes]], cut: Cut, count: int
-) -> list[tuple[int, int]]:
-    """The same, counted from the last."""
-    numbered, expected = [], count - 1
-    for marker in reversed(markers):
-        number = expected - (cut.next_restart + expected - marker[0][1]) % _AROUND
-        if number < 0:
-            break
-        numbered.append((number, marker.end()))
-        expected = number - 1
-    return numbered[::-1]
-
-
-def _rows_behind(
-    numbered: list[tuple[int, int]], decoder: CellDecoder, segment: Segment, cut: Cut
-) -> Iterator[_Run]:
-    interval, end = decoder.restart_interval, cut.mcu + segment.mcus
-    places = [
-        (cut.mcu + cut.interval_left + number * interval, at, cut.next_restart + number + 1)
-        for number, at in numbered
-    ]
-    begun = [each for each in places if decoder.geometry.begins_row(each[0]) and each[0] < end]
-    begun.append((end, len(segment.data), 0))
-    for (mcu, start, number), (following, stop, _) in pairwise(begun):
-        behind = Cut(mcu, 0, 0, (0, 0, 0, 0), interval, number % _AROUND)
-        yield _Run(behind, start, stop, following - mcu)
+def _apart(runs: list[Run]) -> Iterator[Run]:
+    """In order; one of which only some cells are right ends where the next such one begins."""
+    best: dict[int, Run] = {}
+    for run in runs:
+        known = best.get(run.cut.mcu)
+        if run.mcus and (known is None or len(run.right or ()) > len(known.right or ())):
+            best[run.cut.mcu] = run
+    ordered = sorted(best.values(), key=lambda each: each.cut.mcu)
+    for run, following in zip_longest(ordered, ordered[1:]):
+        if run.right is not None and following is not None:
+            yield run._replace(mcus=min(run.mcus, following.cut.mcu - run.cut.mcu))
+        else:
+            yield run
 
 
 def _at(mcu: int) -> Cut:

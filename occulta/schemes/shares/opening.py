@@ -23,6 +23,7 @@ from occulta.schemes.shares.keys import join
 from occulta.schemes.shares.locate import Source
 from occulta.schemes.shares.segments import ShareMac
 
+_MOST_NAMED = 8
 _SET_ASIDE = (Reason.NOT_A_SHARE, Reason.SHARE_VERSION, Reason.SHARE_ALTERED)
 """Refusals of one share that others can make good."""
 
@@ -66,12 +67,15 @@ class OpenSet:
         return next((s for s in self.shares if s.clear.form is Form.STREAM), None)
 
 
-def open_shares(sources: Sequence[Source], key: PrivateKey) -> OpenSet:
+def open_shares(
+    sources: Sequence[Source], key: PrivateKey, named: Sequence[Source] = ()
+) -> OpenSet:
     """Read the headers and say what fits together; k good shares are enough whatever else is there.
 
     What is in the clear is anybody's to write, and whoever has a recipient's public key can seal
     headers: shares count together only if all that their headers seal for the set agrees. One
-    whole set among them is used, the rest set aside; the clear fields of what does not open only
+    whole set among them is used, the rest set aside; of several the only one that has a share
+    among `named`, those sources that somebody chose. The clear fields of what does not open only
     help to say why there is none. Raises OccultaError: NOT_A_SHARE, SHARE_VERSION, SHARE_ALTERED,
     WRONG_KEY, SHARE_TWICE, SHARES_OF_DIFFERENT_SETS, SHARES_MIXED, TOO_FEW_SHARES.
     """
@@ -85,12 +89,20 @@ def open_shares(sources: Sequence[Source], key: PrivateKey) -> OpenSet:
         raise headers.refused[0][1]
     groups = _groups(headers.opened)
     whole = [group for group in groups if group.is_whole]
+    if len(whole) > 1:
+        whole = [group for group in whole if group.holds_any(named)] or whole
     if len(whole) != 1:
         raise _refusal(headers, whole or groups)
     shares = whole[0].chosen()
     used = [share.source for share in shares]
     aside = [source.name for source in sources if not any(source is each for each in used)]
     return OpenSet(shares, _frame_key(shares), aside)
+
+
+def whole_sets(sources: Sequence[Source], key: PrivateKey) -> list[list[Source]]:
+    """The sources of each whole set among them; raises OccultaError(INPUT_UNREADABLE)."""
+    groups = _groups(_Headers(sources, key).opened)
+    return [[share.source for share in group.shares] for group in groups if group.is_whole]
 
 
 class _Group:
@@ -105,6 +117,10 @@ class _Group:
         """Whether enough different shares of the profile are there."""
         different = {share.clear.index for share in self.shares}
         return self.clear.profile == JPEG and len(different) >= self.clear.threshold
+
+    def holds_any(self, sources: Sequence[Source]) -> bool:
+        """Whether one of them is among its shares."""
+        return any(share.source is source for share in self.shares for source in sources)
 
     def chosen(self) -> list[OpenShare]:
         """The shares to use, in order; raises OccultaError(SHARE_TWICE).
@@ -122,12 +138,19 @@ class _Group:
         index, count = Counter(s.clear.index for s in self.shares).most_common(1)[0]
         if count == 1:
             return None
-        names = ", ".join(s.source.name for s in self.shares if s.clear.index == index)
-        return OccultaError(Reason.SHARE_TWICE, f"{share_name(index)} is given twice: {names}")
+        names = [share.source.name for share in self.shares if share.clear.index == index]
+        detail = f"{share_name(index)} is given twice: {_some(names, ', ')}"
+        return OccultaError(Reason.SHARE_TWICE, detail)
 
     def __str__(self) -> str:
-        names = ", ".join(f"{s.source.name} ({s.clear.name})" for s in self.shares)
+        names = _some([f"{s.source.name} ({s.clear.name})" for s in self.shares], ", ")
         return f"{names} of set {self.clear.set_id.hex()}"
+
+
+def _some(words: list[str], separator: str) -> str:
+    """As many as a message holds: who puts thousands into a folder does not hide the rest."""
+    shown = separator.join(words[:_MOST_NAMED])
+    return shown if len(words) <= _MOST_NAMED else f"{shown} and {len(words) - _MOST_NAMED} more"
 
 
 def _groups(opened: list[OpenShare]) -> list[_Group]:
@@ -155,7 +178,7 @@ class _Headers:
         if error.reason not in _SET_ASIDE:
             raise error
         named = error.detail if source.name in error.detail else f"{source.name}: {error.detail}"
-        self.refused.append((source, OccultaError(error.reason, named)))
+        self.refused.append((source, OccultaError(error.reason, named, error.hint)))
 
     def _read(self, source: Source, key: PrivateKey) -> None:
         data = source.read(0, MAX_HEADER_SIZE)
@@ -178,13 +201,14 @@ def _refusal(headers: _Headers, groups: list[_Group]) -> OccultaError:
         twice = group.twice()
         if twice is not None and not group.is_whole:
             return twice
-    listed = "; ".join(map(str, groups))
+    listed = _some(list(map(str, groups)), "; ")
     if len({group.clear.set_id for group in groups}) > 1:
         detail = f"the shares are of different frames: {listed}"
         return OccultaError(Reason.SHARES_OF_DIFFERENT_SETS, detail)
     if len(groups) > 1:
         detail = f"the shares are of different forms or keys: {listed}"
-        return OccultaError(Reason.SHARES_MIXED, detail)
+        hint = "name a share file of the frame that is wanted" if groups[0].is_whole else None
+        return OccultaError(Reason.SHARES_MIXED, detail, hint)
     if groups[0].clear.profile != JPEG:
         detail = f"these are not shares of the profile jpeg: {listed}"
         return OccultaError(Reason.SHARES_MIXED, detail)
@@ -202,7 +226,8 @@ def _too_few(headers: _Headers, group: _Group) -> OccultaError:
     """Closed headers claim a set: it helps to say what is wrong, and decides nothing."""
     strangers = [(s, c) for s, c in headers.closed if c.set_id != group.clear.set_id]
     if strangers:
-        named = "; ".join(f"{s.name} ({c.name}) of set {c.set_id.hex()}" for s, c in strangers)
+        lines = [f"{s.name} ({c.name}) of set {c.set_id.hex()}" for s, c in strangers]
+        named = _some(lines, "; ")
         detail = f"the shares are of different frames: {group}; {named}"
         return OccultaError(Reason.SHARES_OF_DIFFERENT_SETS, detail)
     if headers.refused:

@@ -30,8 +30,8 @@ from occulta.schemes.shares.raster import Box, Raster, blocks_of, check_regions,
 
 HASH_SIZE = 16
 CHECK_SIZE = 8
-_HIGH = bytes(value & 0xF0 for value in range(256))
-_LOW = bytes(value & 0x0F for value in range(256))
+HIGH = bytes(value & 0xF0 for value in range(256))
+LOW = bytes(value & 0x0F for value in range(256))
 SUBSTITUTE = bytes.fromhex(
     "637c777bf26b6fc53001672bfed7ab76ca82c97dfa5947f0add4a2af9ca472c0"
     "b7fd9326363ff7cc34a5e5f171d8311504c723c31896059a071280e2eb27b275"
@@ -124,8 +124,8 @@ def mark(
     """Steps 4 to 6; raises OccultaError(NO_WATERMARK_ROOM)."""
     substituted = raster.mapped(regions, SUBSTITUTE).pixels
     bits = to_bits(watermark(hashes, check_key))
-    high, high_rounds = embed(substituted.translate(_HIGH), bits)
-    low, low_rounds = embed(substituted.translate(_LOW), bits)
+    high, high_rounds = embed(substituted.translate(HIGH), bits)
+    low, low_rounds = embed(substituted.translate(LOW), bits)
     return Marked((high, low), (high_rounds, low_rounds))
 
 

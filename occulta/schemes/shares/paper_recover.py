@@ -7,32 +7,43 @@ The sealed digests say whether the original is back and which share image was al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import or_
 
 from occulta.codec import chaos
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.shares import paper
+from occulta.schemes.shares.paper_list import Carried
 from occulta.schemes.shares.paper_locate import Damage, Plane, compare, locate
 from occulta.schemes.shares.paper_parameters import Parameters, digest_of
-from occulta.schemes.shares.paper_watermark import extract, possible_values
-from occulta.schemes.shares.raster import Raster, blocks_of
+from occulta.schemes.shares.paper_watermark import possible_values, separate
+from occulta.schemes.shares.raster import Box, Raster, blocks_of, merged
 
 _HIGH_VALUES = range(0, 256, 16)
 _LOW_VALUES = range(16)
-_GREY = bytes([128]) * 256
+GREY = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The restored image; the original only where `damage` is None or says `restored`."""
+    """The restored image; the original only where `damage` is None or says `restored`.
+
+    `blocks`: those of the regions.
+    """
 
     raster: Raster
+    blocks: tuple[Box, ...]
     damage: Damage | None
 
     def verified(self) -> Raster:
-        """The image with each damaged block in grey."""
+        """What is proved right of the image, the rest in grey.
+
+        That is all of it where the digest matches, otherwise blocks of the regions alone: pixels
+        outside have no hash of their own.
+        """
         if self.damage is None or self.damage.restored:
             return self.raster
-        return self.raster.mapped(self.damage.blocks, _GREY)
+        unproved = {*self.damage.blocks, *self.damage.unverified}
+        return self.raster.kept([box for box in self.blocks if box not in unproved], GREY)
 
 
 def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = None) -> Recovered:
@@ -46,16 +57,19 @@ def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = N
     digests = digest_of(shares.a), digest_of(shares.b)
     _check_places(digests, parameters)
     altered = digests[0] != parameters.share_digests[0], digests[1] != parameters.share_digests[1]
-    planes = _restore(shares, parameters, altered, kernel)
+    blocks = tuple(blocks_of(parameters.regions))
+    planes = _restore(shares, parameters, len(blocks), altered, kernel)
     raster = _join(planes, parameters)
     is_original = digest_of(raster) == parameters.digest
     if not any(altered):
         if not is_original:
             raise OccultaError(Reason.DIGEST_MISMATCH, "the restored image is not the original")
-        return Recovered(raster, None)
+        return Recovered(raster, blocks, None)
     if is_original:
-        return Recovered(raster, compare(shares, raster, parameters, altered, kernel))
-    return Recovered(raster, locate(planes, raster, parameters, altered))
+        damage = compare(shares, raster, parameters, altered, kernel)
+    else:
+        damage = locate(planes, raster, parameters, altered)
+    return Recovered(raster, blocks, damage)
 
 
 def _check_sizes(shares: paper.Shares, parameters: Parameters) -> None:
@@ -79,12 +93,11 @@ def _check_places(digests: tuple[bytes, bytes], parameters: Parameters) -> None:
 
 
 def _restore(
-    shares: paper.Shares, parameters: Parameters, altered: tuple[bool, bool], kernel: str | None
+    shares: paper.Shares, parameters: Parameters, blocks: int, altered: tuple[bool, bool],
+    kernel: str | None,
 ) -> tuple[Plane, Plane]:
     """Section 3.2, steps 2 and 3."""
-    size = 8 * (
-        paper.HASH_SIZE * len(blocks_of(parameters.regions)) + paper.CHECK_SIZE
-    )
+    size = 8 * (paper.HASH_SIZE * blocks + paper.CHECK_SIZE)
     found = []
     for index, values in enumerate((_HIGH_VALUES, _LOW_VALUES)):
         share, rounds = shares[index].pixels, parameters.rounds[index]
@@ -93,13 +106,10 @@ def _restore(
         marked = chaos.gather(share, *matrices, kernel)
         if altered[index]:
             _refuse_stranger(marked, possible_values(values, rounds), "ab"[index])
-        pixels, bits = extract(marked, rounds, size)
-        possible = set(values)
-        impossible = (
-            [at for at, value in enumerate(pixels) if value not in possible]
-            if altered[index] else []
-        )
-        found.append(Plane(pixels, bits, impossible))
+        pixels, parts = separate(marked, rounds)
+        impossible = bytes(value not in values for value in range(256))
+        marks = pixels.translate(impossible) if altered[index] else b""
+        found.append(Plane(pixels, Carried(rounds, parts), marks))
     return found[0], found[1]
 
 
@@ -123,8 +133,6 @@ def _refuse_stranger(marked: bytes, possible: set[int], name: str) -> None:
 
 def _join(planes: tuple[Plane, Plane], parameters: Parameters) -> Raster:
     """Section 3.2, steps 3 and 4: the sum of the planes, then the inverse S-box."""
-    size = parameters.width * parameters.height
-    high = int.from_bytes(planes[0].pixels, "big") & int.from_bytes(b"\xf0" * size, "big")
-    low = int.from_bytes(planes[1].pixels, "big") & int.from_bytes(b"\x0f" * size, "big")
-    summed = Raster(parameters.width, parameters.height, (high | low).to_bytes(size, "big"))
+    high, low = planes[0].pixels.translate(paper.HIGH), planes[1].pixels.translate(paper.LOW)
+    summed = Raster(parameters.width, parameters.height, merged(high, low, or_))
     return summed.mapped(parameters.regions, paper.RESTORE)

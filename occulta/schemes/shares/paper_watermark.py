@@ -10,13 +10,15 @@ one (nothing moves), the LSB plane has them above 15.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from occulta.errors import OccultaError, Reason
 
 MAX_ROUNDS = 64
 _VALUES = range(256)
+_CHUNK = 1 << 14
+"""Pixels that are split at their peaks at a time: such a list takes many bytes a pixel."""
 
 
 class Round(NamedTuple):
@@ -53,38 +55,59 @@ def embed(plane: bytes, bits: bytes) -> tuple[bytes, tuple[Round, ...]]:
 
 
 def _next_round(plane: bytes) -> Round | None:
-    counts = [plane.count(value) for value in _VALUES]
-    peak = max(_VALUES, key=counts.__getitem__)
-    empty = [value for value in _VALUES if not counts[value]]
+    counts = {value: plane.count(value) for value in sorted(set(plane))}
+    empty = [value for value in _VALUES if value not in counts]
     if not empty or not plane:
         return None
+    peak = max(counts, key=counts.__getitem__)
     return Round(peak, min(empty, key=lambda value: abs(value - peak)), counts[peak])
 
 
 def _mark(plane: bytes, found: Round, bits: bytes) -> bytes:
     step = found.moved - found.peak
     between = range(found.moved, found.zero, step)
-    shifted = plane.translate(_table({value: value + step for value in between}))
-    symbols = [bytes([found.peak]), bytes([found.moved])]
-    runs = shifted.split(symbols[0])
-    carried = chain((symbols[bit] for bit in bits), [symbols[0]] * (found.carriers - len(bits)))
-    return runs[0] + b"".join(chain.from_iterable(zip(carried, runs[1:], strict=True)))
+    marked = bytearray(plane.translate(_table({value: value + step for value in between})))
+    peak, moved = bytes([found.peak]), bytes([found.moved])
+    rest = iter(bits)
+    for start in range(0, len(marked), _CHUNK):
+        runs = marked[start : start + _CHUNK].split(peak)
+        carried = [moved if bit else peak for bit in islice(rest, len(runs) - 1)]
+        carried += [peak] * (len(runs) - 1 - len(carried))
+        marked[start : start + _CHUNK] = runs[0] + b"".join(
+            chain.from_iterable(zip(carried, runs[1:], strict=True))
+        )
+    return bytes(marked)
 
 
 def extract(marked: bytes, rounds: Sequence[Round], size: int) -> tuple[bytes, bytes]:
     """The plane as it was, and the first `size` bits (bytes 0 and 1) that it carried.
 
-    Any bytes are accepted. Each pixel is restored from itself alone; a round with more or fewer
-    carriers than it had gives its bits cut or filled up, so that the other rounds keep their place.
+    Any bytes are accepted, as by `separate` and `joined`.
+    """
+    plane, parts = separate(marked, rounds)
+    return plane, joined(rounds, parts)[:size]
+
+
+def separate(marked: bytes, rounds: Sequence[Round]) -> tuple[bytes, list[bytes]]:
+    """The plane as it was, each pixel restored from itself alone, and the bits of each round.
+
+    A round has as many bits as there are carriers now.
     """
     parts = []
     for found in reversed(rounds):
         used = (found.peak, found.moved)
         others = bytes(value for value in _VALUES if value not in used)
-        bits = marked.translate(_table({found.peak: 0, found.moved: 1}), others)
-        parts.append(bits[: found.carriers].ljust(found.carriers, b"\0"))
+        parts.append(marked.translate(_table({found.peak: 0, found.moved: 1}), others))
         marked = marked.translate(_restoring(found))
-    return marked, b"".join(reversed(parts))[:size]
+    return marked, parts[::-1]
+
+
+def joined(rounds: Sequence[Round], parts: Sequence[bytes]) -> bytes:
+    """The bits of all rounds: each cut or filled up to its carriers, so that others keep place."""
+    return b"".join(
+        part[: each.carriers].ljust(each.carriers, b"\0")
+        for each, part in zip(rounds, parts, strict=True)
+    )
 
 
 def possible_values(values: Sequence[int], rounds: Sequence[Round]) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ from occulta.schemes.shares.regions import MAX_REGIONS
 
 MAX_SIDE = 65_535
 MAX_PIXELS = 1 << 26
-"""Bound on width * height: 8192 x 8192; a protection holds some 25 times as many bytes."""
+"""Bound on width * height: 8192 x 8192; a protection holds 8 times as many bytes, a recovery 13."""
 BLOCK = 16
 """Pixels of a block's side."""
+_PIECE = 1 << 16
 
 
 class Box(NamedTuple):
@@ -53,6 +54,23 @@ class Raster:
             for row in box.rows(self.width):
                 pixels[row] = pixels[row].translate(table)
         return Raster(self.width, self.height, bytes(pixels))
+
+    def kept(self, boxes: Iterable[Box], ground: int) -> Raster:
+        """The pixels of the rectangles as they are, all others of one value."""
+        pixels = bytearray([ground]) * len(self.pixels)
+        for box in boxes:
+            for row in box.rows(self.width):
+                pixels[row] = self.pixels[row]
+        return Raster(self.width, self.height, bytes(pixels))
+
+
+def merged(one: bytes, other: bytes, operation: Callable[[int, int], int]) -> bytes:
+    """Two strings of one length under a bitwise operation, piece by piece."""
+    pieces = (slice(at, at + _PIECE) for at in range(0, len(one), _PIECE))
+    return b"".join(
+        operation(int.from_bytes(one[at]), int.from_bytes(other[at])).to_bytes(len(one[at]))
+        for at in pieces
+    )
 
 
 def check_size(width: int, height: int) -> None:
@@ -104,14 +122,3 @@ def blocks_of(regions: Iterable[Box]) -> list[Box]:
         for y in range(region.y, region.y + region.height, BLOCK)
         for x in range(region.x, region.x + region.width, BLOCK)
     ]
-
-
-def block_at(regions: Iterable[Box], x: int, y: int) -> Box | None:
-    """The one of `blocks_of` that holds a pixel; None outside the regions."""
-    for left, top, width, height in regions:
-        if left <= x < left + width and top <= y < top + height:
-            column, row = (x - left) // BLOCK * BLOCK, (y - top) // BLOCK * BLOCK
-            return Box(
-                left + column, top + row, min(BLOCK, width - column), min(BLOCK, height - row)
-            )
-    return None

@@ -1,0 +1,1 @@
+"""Robust hiding (papers/002): a short message that survives recompression, filters and noise."""

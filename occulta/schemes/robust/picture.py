@@ -1,0 +1,186 @@
+"""What a receiver has: luminance in blocks, from a JPEG file, damaged or not, or from pixels.
+
+numpy; ground only.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from occulta.codec import dct
+from occulta.codec.jpeg.coefficients import Header
+from occulta.codec.jpeg.salvage import DECODED, SALVAGE_LIMITS, salvage
+from occulta.limits import Limits
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+PLACES = 22
+"""Of the zigzag, from 0 on: no profile's carriers lie beyond."""
+_BLOCK, _SIDE = 64, 8
+_STRIP = 64
+"""Block rows transformed at once: bounds the memory that a large picture takes."""
+_IMPULSE = 12
+"""How far a black or white pixel must lie from the median around it to be noise."""
+_ROUNDS = 8
+_NATURAL = np.array(dct.ZIGZAG)
+
+
+class Carriers(NamedTuple):
+    """Coefficients of the whole blocks of a grid."""
+
+    values: Floats
+    """(down, across, PLACES): the first ones of the zigzag, in units of the orthonormal DCT."""
+    rough: Floats
+    """(down, across): the rank-1 residual of each block (papers/002, section 3.1)."""
+    present: Flags
+    """(down, across): blocks that were received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Luminance of `height` x `width` pixels, uint8; `present` flags its whole blocks.
+
+    `blocks`: the coefficients of those blocks where they are known better than by the pixels.
+    """
+
+    pixels: Bytes
+    present: Flags
+    blocks: npt.NDArray[np.float32] | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.pixels.shape
+        return width, height
+
+    def carriers(self, dx: int = 0, dy: int = 0) -> Carriers:
+        """The coefficients of a grid that begins at (dx, dy), 0..7."""
+        found = [(part[..., :PLACES], _roughness(part)) for part in self._strips(dx, dy)]
+        values = np.concatenate([part for part, _ in found])
+        rough = np.concatenate([part for _, part in found])
+        return Carriers(values, rough, self._seen(values.shape[:2], bool(dx), bool(dy)))
+
+    def _strips(self, dx: int, dy: int) -> Iterator[Floats]:
+        height, width = self.pixels.shape
+        across, down = max(0, width - dx) // _SIDE, max(0, height - dy) // _SIDE
+        if not across or not down:
+            yield np.zeros((0, across, _BLOCK))
+        elif self.blocks is not None and not dx and not dy:
+            for first in range(0, down, _STRIP):
+                yield self.blocks[first : first + _STRIP].astype(np.float64)
+        else:
+            for first in range(0, down, _STRIP):
+                lines = self.pixels[dy + first * _SIDE : dy + min(down, first + _STRIP) * _SIDE]
+                block = dct.forward(np.ascontiguousarray(lines).tobytes(), width, dx, 0)
+                yield np.frombuffer(block).reshape(-1, across, _BLOCK)
+
+    def _seen(self, shape: tuple[int, ...], right: bool, lower: bool) -> Flags:
+        """A block of a shifted grid is there if the up to four blocks it lies on are."""
+        down, across = shape[:2]
+        seen = self.present[:down, :across].copy()
+        for y in range(1 + lower):
+            for x in range(1 + right):
+                part = self.present[y : y + down, x : x + across]
+                seen[: part.shape[0], : part.shape[1]] &= part
+        return seen
+
+
+def from_luminance(pixels: Bytes) -> Picture:
+    """A raster as it is, impulses repaired. `pixels`: (height, width), uint8."""
+    height, width = pixels.shape
+    present = np.ones((height // _SIDE, width // _SIDE), dtype=np.bool_)
+    return Picture(_repaired(pixels), present, None)
+
+
+def equalised(picture: Picture, amount: float) -> Picture:
+    """The picture before y = x + amount (x - mean of its 8 neighbours): 1 sharpens, -0.4 blurs.
+
+    `amount` above -0.5. What rounding and clipping took away then does not come back.
+    """
+    height, width = picture.pixels.shape
+    across = 2.0 * np.cos(2.0 * np.pi * np.fft.rfftfreq(2 * width))[None, :]
+    down = 2.0 * np.cos(2.0 * np.pi * np.fft.fftfreq(2 * height))[:, None]
+    mean = (across + down + across * down) / 8.0
+    # Mirrored at the edges, or the opposite ones would leak into each other.
+    mirrored = np.pad(picture.pixels, ((0, height), (0, width)), mode="symmetric")
+    spectrum = np.fft.rfft2(mirrored) / (1.0 + amount * (1.0 - mean))
+    plain = np.fft.irfft2(spectrum, s=mirrored.shape)[:height, :width]
+    return Picture(np.clip(np.rint(plain), 0, 255).astype(np.uint8), picture.present, None)
+
+
+def from_jpeg(data: bytes, limits: Limits = SALVAGE_LIMITS) -> Picture:
+    """What can be read of a sequential JPEG file, see `salvage`; raises OccultaError."""
+    found = salvage(data, limits)
+    table = np.array(found.table, dtype=np.float32)
+    raw = np.frombuffer(found.coefficients, dtype=np.int16)
+    blocks = raw.reshape(found.down, found.across, _BLOCK) * table
+    width, height = _size(found.header)
+    flags = np.frombuffer(bytes(found.flags), dtype=np.uint8) == DECODED
+    present = flags.reshape(found.down, found.across)[: height // _SIDE, : width // _SIDE]
+    pixels = _pixels(blocks, found.across)[:height, :width]
+    repaired = _repaired(pixels)
+    exact = blocks[: present.shape[0], : present.shape[1]] if repaired is pixels else None
+    return Picture(repaired, present, exact)
+
+
+def _size(header: Header) -> tuple[int, int]:
+    """Of the first component, in its own samples."""
+    frame = header.frame
+    first = frame.components[0]
+    across = max(component.horizontal for component in frame.components)
+    down = max(component.vertical for component in frame.components)
+    return (
+        -(-frame.width * first.horizontal // across), -(-frame.height * first.vertical // down)
+    )
+
+
+def _pixels(blocks: npt.NDArray[np.float32], across: int) -> Bytes:
+    parts = []
+    for first in range(0, blocks.shape[0], _STRIP):
+        part = array("d")
+        part.frombytes(blocks[first : first + _STRIP].astype(np.float64).tobytes())
+        parts.append(np.frombuffer(dct.inverse(part, across), dtype=np.uint8))
+    return np.concatenate(parts).reshape(-1, _SIDE * across)
+
+
+def _repaired(pixels: Bytes) -> Bytes:
+    """Black and white pixels that stand out become the median of the 3x3 around them."""
+    height, width = pixels.shape
+    rows, columns = np.nonzero((pixels == 0) | (pixels == 255))
+    if not len(rows):
+        return pixels
+    around = np.stack([
+        pixels[np.clip(rows + y, 0, height - 1), np.clip(columns + x, 0, width - 1)]
+        for y in (-1, 0, 1) for x in (-1, 0, 1)
+    ])
+    middle = np.partition(around, 4, axis=0)[4]
+    noisy = np.abs(pixels[rows, columns].astype(np.int16) - middle) > _IMPULSE
+    if not noisy.any():
+        return pixels
+    better = pixels.copy()
+    better[rows[noisy], columns[noisy]] = middle[noisy]
+    return better
+
+
+def _roughness(blocks: Floats) -> Floats:
+    """sqrt(|A|^2 - s1^2) of each block, s1 by power iteration."""
+    natural = np.zeros_like(blocks)
+    natural[..., _NATURAL] = blocks
+    square = natural.reshape(*blocks.shape[:2], _SIDE, _SIDE)
+    gram = square @ square.swapaxes(-1, -2)
+    trace = np.trace(gram, axis1=-2, axis2=-1)
+    largest = np.argmax(np.diagonal(gram, axis1=-2, axis2=-1), axis=-1)
+    vector = np.take_along_axis(gram, largest[..., None, None], axis=-1)
+    for _ in range(_ROUNDS):
+        norm = np.sqrt((vector * vector).sum(axis=-2, keepdims=True))
+        vector = gram @ (vector / np.maximum(norm, 1e-30))
+    unit = vector / np.maximum(np.sqrt((vector * vector).sum(axis=-2, keepdims=True)), 1e-30)
+    top = (unit * (gram @ unit)).sum(axis=(-2, -1))
+    return np.asarray(np.sqrt(np.maximum(trace - top, 0.0)))

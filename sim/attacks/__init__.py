@@ -1,0 +1,1 @@
+"""Attacks on pictures, and how the robust scheme stands them."""
