@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent
 MINIMUM = (3, 11)
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-EXTRAS = ("raster", "dev")
+EXTRAS = ("raster", "attacks", "dev")
 # setup.py prints this line; it tells a machine without a compiler from a kernel that is broken.
 NO_TOOLCHAIN = "kernels: no working C compiler with Python headers"
 # A process for each core, four at most; the tests of one file stay together.

@@ -122,7 +122,8 @@ TURBO_TEXT = """\
 Blocks of random bits over a binary symmetric channel (BSC) of the crossover probability given, \
 with LLRs that fit it. A block counts as an error if one of its bits is wrong. The batch decoder \
 works on sixteen blocks abreast; its decisions are those of `maxlog` on one block. Speed is \
-measured on blocks so noisy that all take every iteration. The baseline build is the one that is \
+measured on blocks so noisy that all take every iteration; the bounds are for the best run, since \
+whatever else the machine does only slows it. The baseline build is the one that is \
 installed; the build for AVX2 is made for the measurement alone and decides the same. \
 scikit-commpy decodes a block of the same code, with another interleaver.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.program import cli, files
+from occulta.schemes.robust.profiles import PROFILES
 from sim import send
 from sim.attacks import catalogue
 from sim.camera import DEFAULT_SEED, MEGAPIXELS, photograph
@@ -19,6 +20,8 @@ from sim.link.relay import relay
 
 MAX_KEYS = 1000
 """Of an analysis."""
+MAX_SEEDS = 1000
+"""Of an evaluation."""
 _OUTCOMES: dict[int, Reason] = {
     ExitCode.USAGE: Reason.USAGE, ExitCode.REFUSED: Reason.NOT_TAKEN,
     ExitCode.DOES_NOT_FIT: Reason.DOES_NOT_FIT, ExitCode.NOT_VERIFIED: Reason.NOT_AS_SENT,
@@ -75,6 +78,7 @@ def _parser() -> cli.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"attacks, done in the order given:\n{catalogue.listing()}",
     ))
+    _add_evaluate(commands.add_parser("evaluate", help="measure a scheme under attacks"))
     return parser
 
 
@@ -116,6 +120,30 @@ def _add_attack(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=_seed, default=0)
     command.set_defaults(run=_attack)
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    subjects = command.add_subparsers(required=True, metavar="WHAT")
+    robust = subjects.add_parser("robust", help="robust hiding, beside papers/002 and its rivals")
+    robust.add_argument("pictures", type=Path, metavar="DIR", help="a folder of pictures")
+    robust.add_argument(
+        "--profile", action="append", default=[], choices=PROFILES,
+        help="may be given several times (default: all)",
+    )
+    robust.add_argument(
+        "--seeds", type=_seeds, default=3, metavar="N",
+        help="messages, and noises, per picture and profile: 3 if not given",
+    )
+    robust.add_argument("--json", action="store_true", help="print the values instead of tables")
+    place = Path("evaluation-out")
+    robust.add_argument("-o", dest="folder", type=Path, default=place, metavar="OUTDIR")
+    robust.set_defaults(run=_evaluate)
+
+
+def _seeds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:5]) <= MAX_SEEDS):
+        raise argparse.ArgumentTypeError(f"1 to {MAX_SEEDS} seeds")
+    return int(text)
 
 
 def _keys(text: str) -> int:
@@ -205,6 +233,14 @@ def _attack(arguments: argparse.Namespace) -> int:
     from sim.attacks import command
 
     return command.run(arguments.image, arguments.attacks, arguments.output, arguments.seed)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from sim.attacks.robust import command
+
+    return command.run(command.Options(
+        arguments.pictures, arguments.folder, arguments.profile, arguments.seeds, arguments.json,
+    ))
 
 
 if __name__ == "__main__":

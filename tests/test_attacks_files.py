@@ -181,7 +181,8 @@ def test_the_seed_decides(image: Path) -> None:
         (("gaussian:5", "-o", "out.gif"), 200), (("-o", "out.png"), 200),
         (("gaussian:5",), 200), (("crop:0,0,500,5", "-o", "out.png"), 209),
         (("gaussian:5", "-o", "scene.jpg"), 205), (("jpegratio:900", "-o", "out.jpg"), 400),
-        (("gaussian:5", "-o", "none/out.png"), 600), (("jpeg:5", "-o", "a.png", "--seed", "x"), 200),
+        (("gaussian:5", "-o", "none/out.png"), 600),
+        (("jpeg:5", "-o", "out.png", "--seed", "x"), 200),
     ],
 )
 def test_refusals_leave_nothing(

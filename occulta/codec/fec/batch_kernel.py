@@ -373,7 +373,8 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
     """Decode `used` code words (at most 16), which follow one another from `llrs[first]`.
 
     `half` is 1 at rate 1/2. `plain` counts from 0, `permuted` is the interleaver. `work` holds
-    `work_size(k)` values. Block j's bits go to `out[k j]`; `taken[2 j]` is the number of
+    `work_size(k)` values, zeros at first and then what the last call with the same k and `half`
+    left. Block j's bits go to `out[k j]`; `taken[2 j]` is the number of
     iterations it took, `taken[2 j + 1]` how many halves in turn have just changed no decision. With
     two a block is done, whatever the others still need.
     """
@@ -399,8 +400,9 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
     turn: cython.int
     i: cython.Py_ssize_t
     x: cython.Py_ssize_t
-    for i in range(len(work)):
-        work[i] = 0
+    for i in range(128 * windows + 128):
+        stakes1[i] = 0
+        stakes2[i] = 0
     _spread(llrs, first, used, k, half, rows, par1, par2, tail)
     sums[:] = rows
     _end(tail, 0, used, stakes1[128 * windows :])

@@ -28,6 +28,9 @@ _SIDE = 8
 _ADOBE = b"\xff\xee"
 _ADOBE_SIZE = 16
 _SCRATCH = 144
+_WORK = 38
+_TURNED = tuple(at % _SIDE * _SIDE + at // _SIDE for at in ZIGZAG)
+"""Where in the transposed block each coefficient of the zigzag lies."""
 
 Coder = Callable[[int, int], bytes]
 """From width and height in pixels to coded bits, a byte each; raises OccultaError."""
@@ -55,9 +58,10 @@ class RowMarker:
         self._where = permutation(len(coded), len(coded))
         self._plan, self._cosets = profile.plan(), _cosets()
         self._pattern = bytearray(self._layout.pattern)
-        self._natural, self._table = array("i", ZIGZAG), array("i", TABLE)
+        self._turned, self._table = array("i", _TURNED), array("i", TABLE)
         self._rough = array("d", bytes(8 * self._across))
         self._scratch = array("d", bytes(8 * _SCRATCH))
+        self._work = array("q", bytes(8 * _WORK))
 
     def mark(self, coefficients: memoryview, row: int) -> None:
         """Mark one row of blocks in place: shorts, quantised at quality 90, zigzag order."""
@@ -68,7 +72,7 @@ class RowMarker:
             memoryview(self._plan), len(self._profile.carriers), self._profile.grouped,
             memoryview(self._cosets), memoryview(self._layout.first),
             memoryview(self._layout.order), memoryview(self._pattern),
-            memoryview(self._coded), memoryview(self._where), self._tiles,
+            memoryview(self._coded), memoryview(self._where), self._tiles, memoryview(self._work),
         )
 
     def _chosen(self, coefficients: memoryview) -> bytearray:
@@ -76,11 +80,11 @@ class RowMarker:
         if not self._profile.halved:
             return bytearray(b"\1") * self._across
         self._kernel.roughness(
-            coefficients, memoryview(self._table), memoryview(self._natural), self._across,
+            coefficients, memoryview(self._table), memoryview(self._turned), self._across,
             memoryview(self._scratch), memoryview(self._rough),
         )
         least = sorted(self._rough)[self._across // 2]
-        return bytearray(value >= least for value in self._rough)
+        return bytearray(map(least.__le__, self._rough))
 
 
 class CodedMarker:

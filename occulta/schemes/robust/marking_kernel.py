@@ -48,39 +48,41 @@ def requantise(coefficients: cython.short[::1], source: cython.int[::1],
         coefficients[at] = cython.cast(cython.short, value)
 
 
-def roughness(coefficients: cython.short[::1], table: cython.int[::1], natural: cython.int[::1],
+def roughness(coefficients: cython.short[::1], table: cython.int[::1], turned: cython.int[::1],
               across: cython.Py_ssize_t, x: cython.double[::1], out: cython.double[::1]) -> None:
     """|A|^2 - s1^2 of each block, s1 its largest singular value by power iteration.
 
-    `natural`: where in the block each coefficient of the zigzag lies; `x`: room for 144 doubles.
+    `turned`: where in the transposed block each coefficient of the zigzag lies; `x`: room for 144
+    doubles. Zeros are passed over: they add nothing, and most coefficients are zero.
     """
     block: cython.Py_ssize_t
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     k: cython.Py_ssize_t
+    _: cython.int
     trace: cython.double
     top: cython.double
     total: cython.double
     size: cython.double
     for block in range(across):
         for i in range(64):
-            x[natural[i]] = cython.cast(cython.double, coefficients[64 * block + i]) * table[i]
+            x[64 + i] = 0.0
+            x[turned[i]] = cython.cast(cython.double, coefficients[64 * block + i]) * table[i]
+        for k in range(8):
+            for i in range(8):
+                size = x[8 * k + i]
+                if size != 0.0:
+                    for j in range(8):
+                        x[64 + 8 * i + j] += size * x[8 * k + j]
         trace = 0.0
+        k = 0
         for i in range(8):
-            for j in range(i + 1):
-                total = 0.0
-                for k in range(8):
-                    total += x[8 * i + k] * x[8 * j + k]
-                x[64 + 8 * i + j] = total
-                x[64 + 8 * j + i] = total
             trace += x[64 + 9 * i]
+            if x[64 + 9 * i] > x[64 + 9 * k]:
+                k = i
         if trace == 0.0:
             out[block] = 0.0
             continue
-        k = 0
-        for i in range(1, 8):
-            if x[64 + 9 * i] > x[64 + 9 * k]:
-                k = i
         for i in range(8):
             x[128 + i] = x[64 + 8 * k + i]
         top = 0.0
@@ -94,17 +96,18 @@ def roughness(coefficients: cython.short[::1], table: cython.int[::1], natural: 
             total = 0.0
             for i in range(8):
                 x[128 + i] = x[128 + i] / size
-                total += x[128 + i] * x[128 + i]
+                x[136 + i] = 0.0
+            for j in range(8):
+                size = x[128 + j]
+                if size != 0.0:
+                    total += size * size
+                    for i in range(8):
+                        x[136 + i] += size * x[64 + 8 * j + i]
             top = 0.0
             for i in range(8):
-                size = 0.0
-                for j in range(8):
-                    size += x[64 + 8 * i + j] * x[128 + j]
-                x[136 + i] = size
-                top += size * x[128 + i]
-            top = top / total
-            for i in range(8):
+                top += x[136 + i] * x[128 + i]
                 x[128 + i] = x[136 + i]
+            top = top / total
         out[block] = trace - top if trace > top else 0.0
 
 
@@ -113,6 +116,8 @@ def roughness(coefficients: cython.short[::1], table: cython.int[::1], natural: 
 @cython.exceptval(check=False)
 def _cell(value: cython.int, cells: cython.int) -> cython.int:
     """Which cell of a carrier a value lies in; division that rounds down."""
+    if cells == 1:
+        return value
     shifted: cython.int = 2 * value + cells
     if shifted >= 0:
         return shifted // (2 * cells)
@@ -122,9 +127,8 @@ def _cell(value: cython.int, cells: cython.int) -> cython.int:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _kept(value: cython.int, cells: cython.int, slack: cython.int) -> cython.int:
+def _kept(value: cython.int, centre: cython.int, slack: cython.int) -> cython.int:
     """The nearest value of the same cell within the slack of its centre."""
-    centre: cython.int = _cell(value, cells) * cells
     if value > centre + slack:
         return centre + slack
     if value < centre - slack:
@@ -135,10 +139,9 @@ def _kept(value: cython.int, cells: cython.int, slack: cython.int) -> cython.int
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _flipped(value: cython.int, cells: cython.int, slack: cython.int,
+def _flipped(value: cython.int, centre: cython.int, cells: cython.int, slack: cython.int,
              tie: cython.int) -> cython.int:
-    """The nearest value of a neighbouring cell; from a centre towards zero (`tie`: from zero)."""
-    centre: cython.int = _cell(value, cells) * cells
+    """The nearest value of a neighbouring cell; from a centre towards zero, or as `tie` says."""
     up: cython.int = centre + cells - slack
     down: cython.int = centre - cells + slack
     if up > _LARGEST:
@@ -156,10 +159,11 @@ def mark(coefficients: cython.short[::1], chosen: cython.uchar[::1], across: cyt
          row: cython.Py_ssize_t, plan: cython.int[::1], carriers: cython.Py_ssize_t,
          grouped: cython.int, cosets: cython.int[::1], first: cython.int[::1],
          order: cython.int[::1], pattern: cython.uchar[::1], coded: cython.uchar[::1],
-         where: cython.int[::1], tiles: cython.longlong) -> None:
+         where: cython.int[::1], tiles: cython.longlong, work: cython.longlong[::1]) -> None:
     """Embed into the chosen ones of `across` blocks of the picture's `row`.
 
     `cosets`: for each difference of syndromes the 16 sets of carriers, as bits, that make it good.
+    `work`: see `_group`.
     """
     slots: cython.int = cython.cast(cython.int, carriers // _GROUP * 3 if grouped else carriers)
     per_tile: cython.longlong = (order.shape[0])
@@ -185,7 +189,7 @@ def mark(coefficients: cython.short[::1], chosen: cython.uchar[::1], across: cyt
                 wanted |= bit << slot % 3
                 if slot % 3 == 2:
                     _group(coefficients, 64 * column, plan, slot // 3 * _GROUP, wanted, cosets,
-                           cython.cast(cython.int, (row + column) & 1))
+                           cython.cast(cython.int, (row + column) & 1), work)
                     wanted = 0
             else:
                 _single(coefficients, 64 * column, plan, slot, bit,
@@ -201,10 +205,11 @@ def _single(coefficients: cython.short[::1], block: cython.Py_ssize_t, plan: cyt
     cells: cython.int = plan[_PLAN * carrier + 1]
     slack: cython.int = plan[_PLAN * carrier + 2]
     value: cython.int = coefficients[at]
-    if _cell(value, cells) & 1 == bit:
-        value = _kept(value, cells, slack)
+    cell: cython.int = _cell(value, cells)
+    if cell & 1 == bit:
+        value = _kept(value, cell * cells, slack)
     else:
-        value = _flipped(value, cells, slack, tie)
+        value = _flipped(value, cell * cells, cells, slack, tie)
     coefficients[at] = cython.cast(cython.short, value)
     return 0
 
@@ -214,56 +219,52 @@ def _single(coefficients: cython.short[::1], block: cython.Py_ssize_t, plan: cyt
 @cython.exceptval(check=False)
 def _group(coefficients: cython.short[::1], block: cython.Py_ssize_t, plan: cython.int[::1],
            start: cython.int, wanted: cython.int, cosets: cython.int[::1],
-           tie: cython.int) -> cython.int:
-    """Seven carriers to a syndrome: carrier i, from 1, counts i (papers/002, eq. 11-13)."""
+           tie: cython.int, work: cython.longlong[::1]) -> cython.int:
+    """Seven carriers to a syndrome: carrier i (from 1) counts i in it (papers/002, eq. 11 to 13).
+
+    `work`: room for 38: the values kept and flipped, then what it costs more, in squared units of
+    the DCT, to flip each set of the first four carriers, and of the last three.
+    """
     i: cython.int
     member: cython.int
     chosen: cython.int = 0
     at: cython.Py_ssize_t
     difference: cython.int = wanted
     cost: cython.longlong
-    best: cython.longlong = -1
+    best: cython.longlong = 0
     value: cython.int
     cells: cython.int
     slack: cython.int
+    cell: cython.int
+    divisor: cython.longlong
+    base: cython.int
+    size: cython.int
+    work[14] = work[30] = 0
     for i in range(_GROUP):
-        at = block + plan[_PLAN * (start + i)]
-        if _cell(coefficients[at], plan[_PLAN * (start + i) + 1]) & 1:
+        at = _PLAN * (start + i)
+        cells = plan[at + 1]
+        slack = plan[at + 2]
+        divisor = plan[at + 3]
+        value = coefficients[block + plan[at]]
+        cell = _cell(value, cells)
+        if cell & 1:
             difference ^= i + 1
-    for member in range(16):
-        cost = 0
-        for i in range(_GROUP):
-            at = block + plan[_PLAN * (start + i)]
-            cost += _cost(coefficients[at], plan, start + i,
-                          cosets[16 * difference + member] >> i & 1, tie)
-        if best < 0 or cost < best:
+        work[i] = _kept(value, cell * cells, slack)
+        work[_GROUP + i] = _flipped(value, cell * cells, cells, slack, tie)
+        cost = (work[_GROUP + i] - value) * (work[_GROUP + i] - value)
+        cost = (cost - (work[i] - value) * (work[i] - value)) * divisor * divisor
+        base = 14 if i < 4 else 30
+        size = 1 << (i if i < 4 else i - 4)
+        for member in range(size):
+            work[base + size + member] = work[base + member] + cost
+    for i in range(16):
+        member = cosets[16 * difference + i]
+        cost = work[14 + (member & 15)] + work[30 + (member >> 4)]
+        if i == 0 or cost < best:
             best = cost
-            chosen = cosets[16 * difference + member]
+            chosen = member
     for i in range(_GROUP):
         at = block + plan[_PLAN * (start + i)]
-        cells = plan[_PLAN * (start + i) + 1]
-        slack = plan[_PLAN * (start + i) + 2]
-        value = coefficients[at]
-        if chosen >> i & 1:
-            value = _flipped(value, cells, slack, tie)
-        else:
-            value = _kept(value, cells, slack)
+        value = cython.cast(cython.int, work[_GROUP + i if chosen >> i & 1 else i])
         coefficients[at] = cython.cast(cython.short, value)
     return 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _cost(value: cython.int, plan: cython.int[::1], carrier: cython.int, flips: cython.int,
-          tie: cython.int) -> cython.longlong:
-    """The squared change of a coefficient, in squared units of the DCT."""
-    cells: cython.int = plan[_PLAN * carrier + 1]
-    slack: cython.int = plan[_PLAN * carrier + 2]
-    moved: cython.longlong
-    if flips:
-        moved = _flipped(value, cells, slack, tie) - value
-    else:
-        moved = _kept(value, cells, slack) - value
-    moved *= plan[_PLAN * carrier + 3]
-    return moved * moved

@@ -70,5 +70,6 @@ LIGHT = Profile(
 )
 DEFAULT = _wide("default", 3, (1, 2, 4, 5), 2.0, 0.35, True, 2)
 MAX = _wide("max", 4, (1,), 3.0, 0.26, False, 4)
-PROFILES = {profile.name: profile for profile in (LIGHT, DEFAULT, MAX)}
+STRONG = _wide("strong", 5, (1,), 4.3, 0.28, False, 4)
+PROFILES = {profile.name: profile for profile in (LIGHT, DEFAULT, MAX, STRONG)}
 """Those that stream; `paper` is in paper.py."""

@@ -1,0 +1,1 @@
+"""What the robust scheme and its rivals stand: `occulta-sim evaluate robust`."""

@@ -1,0 +1,134 @@
+"""`occulta-sim evaluate robust`: every picture of a folder, marked, attacked, read again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from occulta.errors import OccultaError, Reason
+from occulta.program import cli, files
+from occulta.schemes.robust.profiles import PROFILES
+from sim.attacks import command
+from sim.attacks.picture import luminance
+from sim.attacks.robust import codes, report, results, schemes
+from sim.attacks.robust.results import Evaluation
+from sim.attacks.robust.study import Result, study
+from sim.pixels import Pixels
+
+REPORT, VALUES = "report.html", "report.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller chose."""
+
+    pictures: Path
+    folder: Path
+    profiles: list[str]
+    """None is all of them."""
+    seeds: int
+    json: bool
+
+
+class _Task(NamedTuple):
+    path: Path
+    scheme: str
+    seed: int
+
+
+def run(options: Options) -> int:
+    """Measure, print the tables (or JSON) and write the reports; the exit status.
+
+    Raises OccultaError.
+    """
+    paths = [options.folder / name for name in (REPORT, VALUES)]
+    for path in paths:
+        files.refuse_existing(path)
+    pictures, skipped = _pictures(options.pictures)
+    files.make_folder(options.folder)
+    with ExitStack() as stack:
+        page, values = (stack.enter_context(files.output(path)) for path in paths)
+        found = _measure(options, pictures, skipped)
+        listed = json.dumps(results.values(found), indent=1)
+        page.write(report.render(found, _typed(options)).encode("utf-8", "replace"))
+        values.write(f"{listed}\n".encode())
+        said = listed if options.json else f"{results.text(found)}\n\nreport: {page.path}"
+        files.publish_together([page, values], lambda: cli.say(said))
+    return 0
+
+
+def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
+    """The folder's pictures, and the names of other files; raises OccultaError."""
+    try:
+        listed = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
+    except OSError as error:
+        raise files.read_failure(error, folder) from None
+    taken, skipped = [], []
+    for path in listed:
+        try:
+            _luminance(path)
+            taken.append(path)
+        except OccultaError:
+            skipped.append(path.name)
+    if not taken:
+        hint = "name a folder of picture files"
+        raise OccultaError(Reason.INPUT_UNREADABLE, f"{folder} holds no picture", hint)
+    return taken, skipped
+
+
+def _luminance(path: Path) -> Pixels:
+    return luminance(command.read(str(path)).raster())
+
+
+def _measure(options: Options, paths: Sequence[Path], skipped: Sequence[str]) -> Evaluation:
+    profiles = [*dict.fromkeys(options.profiles)] or [*PROFILES]
+    rivals = codes.available()
+    for name in codes.CODES.keys() - set(rivals):
+        _say(f"without {name}: the extra `attacks` is not installed")
+    compared = schemes.names(profiles, rivals)
+    tasks = [_Task(p, name, s) for p in paths for s in range(options.seeds) for name in compared]
+    each = options.seeds * len(compared)
+    found: list[Result] = []
+    for result in _done(tasks):
+        found.append(result)
+        if len(found) % each == 0:
+            _say(f"measured {result.picture}, {len(found) // each} of {len(paths)}")
+    return Evaluation(
+        options.pictures.name, tuple(compared), tuple(profiles), options.seeds, tuple(found),
+        tuple(skipped),
+    )
+
+
+def _done(tasks: Sequence[_Task]) -> Iterator[Result]:
+    """The results in the order of the tasks, worked out by as many processes as there are cores."""
+    workers = min(os.cpu_count() or 1, len(tasks))
+    if workers == 1:
+        yield from map(_work, tasks)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_work, tasks)
+
+
+def _work(task: _Task) -> Result:
+    scheme = schemes.by_name(task.scheme)
+    return study(task.path.name, _luminance(task.path), scheme, task.seed)
+
+
+def _typed(options: Options) -> str:
+    words = ["occulta-sim", "evaluate", "robust", str(options.pictures)]
+    for name in options.profiles:
+        words += ["--profile", name]
+    return shlex.join([*words, "--seeds", str(options.seeds), "-o", str(options.folder)])
+
+
+def _say(step: str) -> None:
+    """Progress goes to standard error; the tables alone are the output."""
+    print(step, file=sys.stderr, flush=True)
