@@ -287,7 +287,7 @@ def test_bits_that_are_none(bits: bytes, said: str) -> None:
 @pytest.mark.parametrize("llrs", [
     array("h", [0] * 131), array("h", [0] * 133), array("i", [0] * 132), bytes(132), bytes(264),
     memoryview(bytes(264)).cast("h", (2, 66)),
-], ids=repr)
+], ids=["short", "long", "wide", "half", "bytes", "square"])
 def test_llrs_that_are_none(llrs: object) -> None:
     for decode in (Turbo(40).decode, lambda given: Turbo(40).decode_many(given, 1)):
         with pytest.raises(ValueError, match="needed: 132 LLRs as one row of 16-bit integers"):
