@@ -225,6 +225,9 @@ def ensure_venv(root: Path) -> None:
 # --- the kernels
 
 
+SHARED = "occulta/_cyutility"
+
+
 def digest_of(*paths: Path) -> str:
     """Digest the contents of files, in the order given."""
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
@@ -265,8 +268,9 @@ def discard_stale(root: Path, wanted: "dict[str, str]", built: "dict[str, str]")
 
 
 def missing_kernels(root: Path, wanted: "dict[str, str]") -> "list[str]":
-    """Return the kernels for which there is no compiled module."""
-    return [kernel for kernel in wanted if not extensions_of(root, kernel)]
+    """Return the kernels that have no compiled module, or not what all of them share."""
+    shared = extensions_of(root, SHARED)
+    return [kernel for kernel in wanted if not (shared and extensions_of(root, kernel))]
 
 
 def toolchain() -> "list[str | None]":

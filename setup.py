@@ -17,21 +17,23 @@ from distutils.sysconfig import customize_compiler  # isort: skip
 # last because CFLAGS from outside come before these.
 COMPILE_ARGS = ["-O3", "-ffp-contract=off", "-fno-fast-math"]
 C_FOLDER = "build/cython"
+# What all kernels need of Cython, once: it would be most of the C of each of them.
+SHARED = "occulta._cyutility"
+SHARED_SOURCE = f"{C_FOLDER}/occulta/_cyutility.c"
 NO_TOOLCHAIN = "kernels: no working C compiler with Python headers, using plain Python"
 
 
 def kernel_extensions() -> list[Extension]:
-    """One optional extension for each kernel; none where that was asked for."""
+    """An optional extension for each kernel and one for what they share; or none, if so asked."""
     if os.environ.get("OCCULTA_NO_COMPILER", "0") not in ("", "0"):
         return []
-    return [
-        Extension(
-            ".".join(path.with_suffix("").parts),
-            [path.as_posix()],
-            extra_compile_args=COMPILE_ARGS,
-            optional=True,
-        )
+    sources = {
+        ".".join(path.with_suffix("").parts): path.as_posix()
         for path in sorted(Path("occulta").rglob("*_kernel.py"))
+    }
+    return [
+        Extension(name, [source], extra_compile_args=COMPILE_ARGS, optional=True)
+        for name, source in {SHARED: SHARED_SOURCE, **sources}.items()
     ]
 
 
@@ -72,12 +74,26 @@ class BuildKernels(build_ext):
             from Cython.Build import cythonize
         except ImportError:
             return False
+        self._translate_shared()
+        kernels = {each.name: each for each in self.extensions if each.name != SHARED}
         cores = os.cpu_count() or 1
-        found = cythonize(self.extensions, build_dir=C_FOLDER, nthreads=cores if cores > 1 else 0)
-        translated = {extension.name: extension.sources for extension in found}
-        for extension in self.extensions:
-            extension.sources = translated[extension.name]
+        for found in cythonize(
+            list(kernels.values()), build_dir=C_FOLDER, nthreads=cores if cores > 1 else 0,
+            shared_utility_qualified_name=SHARED,
+        ):
+            kernels[found.name].sources = found.sources
         return True
+
+    def _translate_shared(self) -> None:
+        from Cython.Build.SharedModule import generate_shared_module
+        from Cython.Compiler.Options import CompilationOptions, default_options
+
+        Path(SHARED_SOURCE).parent.mkdir(parents=True, exist_ok=True)
+        generate_shared_module(
+            CompilationOptions(
+                default_options, shared_c_file_path=SHARED_SOURCE, module_name=SHARED
+            )
+        )
 
 
 setup(ext_modules=kernel_extensions(), cmdclass={"build_ext": BuildKernels})

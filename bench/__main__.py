@@ -18,6 +18,7 @@ from bench import (
     memory,
     paper,
     report,
+    robust_paper,
     shares,
     speed,
     turbo,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "daemon": daemon.run,
     "shares": shares.run,
     "turbo": turbo.run,
+    "robust-paper": robust_paper.run,
 }
 OUTPUT = Path("bench-output")
 MACHINE_FAILURE = 6

@@ -11,6 +11,10 @@ from ground import command, console, provision, recover
 from occulta.codec.crypto import PrivateKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, keyfiles
+from occulta.schemes.robust.profiles import PROFILES
+
+_PERHAPS_ROBUST = (Reason.NOTHING_HIDDEN, Reason.NOT_JPEG, Reason.TOO_FEW_SHARES)
+"""Why a picture that is marked robustly is refused by the other schemes."""
 
 
 def build_parser() -> cli.Parser:
@@ -53,7 +57,8 @@ def _add_keygen(command: argparse.ArgumentParser) -> None:
 def _add_recover(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "shares", metavar="FILE", nargs="+",
-        help="a marked file, or - for stdin; or shares: files, folders of them, archives",
+        help="a marked file, or - for stdin; or shares: files, folders of them, archives; robust: "
+        "whatever picture the marked one became",
     )
     command.add_argument("--key", metavar="recipient.key", required=True)
     command.add_argument(
@@ -61,7 +66,12 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
         help="insist on this satellite's signature; may be given several times",
     )
     command.add_argument(
-        "--scheme", choices=("reversible", "shares"), help="without it the files tell",
+        "--scheme", choices=("reversible", "shares", "robust"),
+        help="without it the files tell, but never of robust hiding",
+    )
+    command.add_argument(
+        "--profile", choices=(*PROFILES, "paper"),
+        help="robust: look for this one alone, which is faster; paper is only found so",
     )
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
     command.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -69,6 +79,37 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
 
 
 def _recover(options: argparse.Namespace) -> int:
+    if options.scheme == "robust":
+        from ground import robust
+
+        options.marked = _only(options)
+        return robust.run(options)
+    if options.profile is not None:
+        raise OccultaError(Reason.USAGE, "--profile is for the scheme robust: else the files tell")
+    try:
+        return _told_by_files(options)
+    except OccultaError as error:
+        if error.reason not in _PERHAPS_ROBUST or not _may_be_robust(options):
+            raise
+        hint = f"{error.hint}; of robust hiding no file tells: give --scheme robust"
+        raise OccultaError(error.reason, error.detail, hint) from None
+
+
+def _may_be_robust(options: argparse.Namespace) -> bool:
+    from ground import sharefiles
+
+    names: list[str] = options.shares
+    return options.scheme is None and len(names) == 1 and not sharefiles.is_share(names[0])
+
+
+def _only(options: argparse.Namespace) -> str:
+    names: list[str] = options.shares
+    if len(names) > 1:
+        raise OccultaError(Reason.USAGE, f"the scheme {options.scheme} takes one marked file")
+    return names[0]
+
+
+def _told_by_files(options: argparse.Namespace) -> int:
     names: list[str] = options.shares
     if options.scheme != "reversible":
         # Shares and rasters take modules of their own, which a marked file does without.
@@ -82,9 +123,7 @@ def _recover(options: argparse.Namespace) -> int:
             from ground import gather
 
             return gather.run(options)
-    if len(names) > 1:
-        raise OccultaError(Reason.USAGE, "the scheme reversible takes one marked file")
-    options.marked = names[0]
+    options.marked = _only(options)
     return recover.run(options)
 
 

@@ -14,34 +14,33 @@ from ground.product import CARRIER, REPORT
 from ground.recovery import check_signature, given, publish, write_report
 from ground.sharechoice import Choice, Selection
 from ground.sharefiles import ShareFile
-from ground.sharereport import NOT_VERIFIED, VERIFIED, Report, extent, who
-from ground.tamper import PARTIAL, TAMPER, write_pictures
+from ground.sharereport import COLOURS, NOT_VERIFIED, VERIFIED, Report, extent, who
+from ground.tamper import PARTIAL, write_pictures
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
 from occulta.schemes.shares.gather import Gatherer
+from occulta.schemes.shares.header import Form
 from occulta.schemes.shares.locate import Source
 from occulta.schemes.shares.opening import whole_sets
-
-_PICTURES = (PARTIAL, TAMPER)
 
 
 def run(options: argparse.Namespace) -> int:
     """The command."""
     key, known, folder = given(options)
-    files.refuse_existing(folder / CARRIER)
+    files.make_folder(folder)
     with ExitStack() as stack:
-        choice = Choice(options.shares, stack)
-        files.make_folder(folder)
         carrier = stack.enter_context(files.output(folder / CARRIER))
         written = stack.enter_context(files.output(folder / REPORT, replace=True))
         report = Report()
         outputs: list[files.OutputFile] = []
         try:
+            choice = Choice(options.shares, key, stack)
             gatherer, selection = _opened(choice, key, known, report)
             _restore(gatherer, carrier)
             report.enter(gatherer, _claimed(gatherer, selection))
             report.set_aside += selection.left_out
+            report.unread = [source.failure for source in selection.shares if source.failure]
             _check_origin(gatherer, known, report)
             if not gatherer.is_intact:
                 outputs = _pictures(gatherer, carrier, report, stack)
@@ -49,10 +48,10 @@ def run(options: argparse.Namespace) -> int:
             report.intact, report.carrier = True, CARRIER
         except OccultaError as error:
             report.error = error
-            publish([*outputs, write_report(written, report.as_dict())], "", _PICTURES)
+            publish([*outputs, write_report(written, report.as_dict())], "")
             raise
         said = json.dumps(report.as_dict()) if options.json else report.verdict
-        publish([carrier, write_report(written, report.as_dict())], said, _PICTURES)
+        publish([carrier, write_report(written, report.as_dict())], said)
     return 0
 
 
@@ -62,10 +61,12 @@ def _opened(
     """The first shares that restore a frame; raises the refusal of those tried first."""
     refusals = []
     for selection in choice.attempts():
+        report.chosen = selection.reason
         try:
             return _gatherer(selection, key, known, report), selection
         except OccultaError as error:
             refusals.append(error)
+    report.chosen = None
     raise choice.explained(refusals[0])
 
 
@@ -76,7 +77,7 @@ def _gatherer(
     shares = [source for source in selection.shares if source.is_share]
     others = [source.name for source in selection.shares if not source.is_share]
     try:
-        gatherer = _chosen(shares or selection.shares, selection.named, key, known)
+        gatherer = _chosen(shares or selection.shares, selection.named, key, known, report)
     except OccultaError as error:
         if error.reason is not Reason.TOO_FEW_SHARES or not others:
             raise
@@ -87,19 +88,37 @@ def _gatherer(
 
 
 def _chosen(
-    shares: list[ShareFile], named: list[ShareFile], key: PrivateKey, known: list[VerifyingKey]
+    shares: list[ShareFile], named: list[ShareFile], key: PrivateKey, known: list[VerifyingKey],
+    report: Report,
 ) -> Gatherer:
-    """The one whole set; of several the only one that a known satellite signed."""
+    """The one whole set; of several the only one that a known satellite signed.
+
+    Else that which holds most of the shares that were named, if it is the only one.
+    """
     try:
         return Gatherer(shares, key, named=named)
     except OccultaError as error:
         if error.reason not in (Reason.SHARES_MIXED, Reason.SHARES_OF_DIFFERENT_SETS):
             raise
-        sets = whole_sets(shares, key) if known else []
-        signed = [each for each in sets if _is_signed(each, key, known)]
-        if len(signed) != 1:
+        sets = whole_sets(shares, key)
+        chosen = [each for each in sets if _is_signed(each, key, known)] if known else []
+        reason = "a known satellite signed it"
+        if len(chosen) != 1:
+            chosen, reason = _most_named(sets, named), "most of the shares named are of it"
+        if len(chosen) != 1:
             raise
-        return Gatherer(shares, key, named=signed[0])
+        report.chosen = f"one of {len(sets)} whole frames: {reason}"
+        return Gatherer(shares, key, named=chosen[0])
+
+
+def _most_named(sets: list[list[Source]], named: list[ShareFile]) -> list[list[Source]]:
+    """The sets with the most named shares; copies of a share count once."""
+    counts = [
+        len({source.clear.index for source in named
+             if source.clear is not None and any(source is each for each in one)})
+        for one in sets
+    ]
+    return [one for one, count in zip(sets, counts, strict=True) if count == max(counts)]
 
 
 def _is_signed(shares: list[Source], key: PrivateKey, known: list[VerifyingKey]) -> bool:
@@ -160,7 +179,7 @@ def _pictures(
         folder = carrier.path.parent
         made = write_pictures(
             folder, gatherer.head, gatherer.rows(), damage, grid.columns, stack,
-            has_regions=bool(gatherer.regions),
+            has_regions=bool(gatherer.regions), colour=_colour(gatherer),
         )
         outputs = made.outputs
         report.problems = [problem.detail for problem in made.problems]
@@ -170,6 +189,15 @@ def _pictures(
             outputs.append(_front(carrier, gatherer.prefix, stack))
     report.pictures = [file.path.name for file in outputs]
     return outputs
+
+
+def _colour(gatherer: Gatherer) -> str:
+    """Of the outlines: of two shares it says which was altered."""
+    damage = gatherer.damage
+    touched = {*damage.altered, *damage.moved}
+    if gatherer.opened.clear.form is Form.THRESHOLD or not touched:
+        return COLOURS[True, False]
+    return COLOURS[0 in touched, 1 in touched]
 
 
 def _front(carrier: files.OutputFile, size: int, stack: ExitStack) -> files.OutputFile:
@@ -190,5 +218,6 @@ def _refusal(report: Report) -> OccultaError:
     said = ": ".join(filter(None, [altered, found or "the restored picture is not the original"]))
     if report.origin == NOT_VERIFIED:
         said += "; origin not verified: the signature is lost"
+    said = "; ".join([said, *report.unread])
     hint = f"see {', '.join([REPORT, *report.pictures])}; fetch the altered shares again"
     return OccultaError(Reason.FRAME_DAMAGED, said, hint)

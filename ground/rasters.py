@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ground.product import REPORT
-from ground.recovery import check_signature, given, publish
+from ground.recovery import PICTURES, check_signature, given, publish
 from ground.sharefiles import images_in
-from ground.sharereport import NOT_CHECKED, NOT_VERIFIED, VERIFIED
+from ground.sharereport import COLOURS, NOT_CHECKED, NOT_VERIFIED, VERIFIED, listed, one_line
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
 from occulta.program import files, rasters
@@ -24,10 +24,6 @@ from occulta.schemes.shares.paper_recover import Recovered
 from occulta.schemes.shares.paper_recover import recover as restore
 
 MAX_SEALED = 2 * paper_parameters.MAX_SIZE
-_PICTURES = [f"{name}.{kind}" for name in ("carrier.partial", "tamper")
-             for kind in (rasters.PGM, rasters.PNG)]
-_COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
-"""Outlines in tamper.png, by whether share A, share B was altered."""
 _UNVERIFIED = "yellow"
 
 
@@ -44,9 +40,6 @@ def recover(options: argparse.Namespace) -> int:
     for beside share A), key, satellite (paths), output (a folder), json.
     """
     key, known, folder = given(options)
-    for kind in (rasters.PGM, rasters.PNG):
-        files.refuse_existing(folder / f"carrier.{kind}")
-    images, sealed = _sort(options.shares)
     files.make_folder(folder)
     said: dict[str, Any] = {
         "scheme": "shares", "profile": "paper", "intact": False, "authentic": None,
@@ -56,10 +49,11 @@ def recover(options: argparse.Namespace) -> int:
     contents: dict[str, bytes] = {}
     error: OccultaError | None = None
     try:
+        images, sealed = _sort(options.shares)
         contents = _recover(images, sealed, key, known, said)
     except OccultaError as refusal:
         error = refusal
-    said["pictures"] = [name for name in contents if name in _PICTURES]
+    said["pictures"] = [name for name in contents if name in PICTURES]
     error = _conclude(said, error)
     text = json.dumps(said) if options.json else str(said["verdict"])
     contents[REPORT] = (json.dumps(said, indent=2) + "\n").encode()
@@ -73,21 +67,35 @@ def _sort(names: list[str]) -> tuple[list[str], str]:
     """The share images in their order, and the parameters; folders give what they hold of both."""
     if files.STANDARD in names:
         raise OccultaError(Reason.USAGE, "shares are told apart by their content: name files")
-    names = [each for name in names for each in images_in(name) or [name]]
+    held = [images_in(name) for name in names]
+    broken = [path for each in held for path in each.broken]
+    names = [path for name, each in zip(names, held, strict=True) for path in each.used or [name]]
     images = [name for name in names if is_share_image(name)]
     others = [name for name in names if name not in images]
     if len(images) != 2 or len(others) > 1:
-        reason = Reason.TOO_FEW_SHARES if len(images) < 2 and len(others) < 2 else Reason.USAGE
-        raise OccultaError(
-            reason, f"{len(images)} share images and {len(others)} other files: "
-            "give two share images and their parameters",
-        )
+        raise _not_two(images, others, broken)
     if others:
         return images, others[0]
     beside = Path(images[0]).parent / rasters.PARAMETERS
     if not beside.is_file():
         raise OccultaError(Reason.PARAMETERS_MISSING, f"no parameters given, and no {beside}")
     return images, str(beside)
+
+
+def _not_two(images: list[str], others: list[str], broken: list[str]) -> OccultaError:
+    """The refusal of what is not two share images and their parameters."""
+    too_few = len(images) < 2 and len(others) < 2
+    detail = (f"{len(images)} share images and {len(others)} other files: "
+              "give two share images and their parameters")
+    broken = broken + [name for name in others if not _is_sealed(name)]
+    if broken:
+        detail += f"; no image: {listed(broken)}"
+    return OccultaError(Reason.TOO_FEW_SHARES if too_few else Reason.USAGE, detail)
+
+
+def _is_sealed(name: str) -> bool:
+    """Whether a file begins like parameters."""
+    return files.head_of(name, len(crypto.MAGIC)) == crypto.MAGIC
 
 
 def _recover(
@@ -107,7 +115,7 @@ def _recover(
     if damage is None:
         said |= {"intact": True, "carrier": f"carrier.{kind}"}
         return {f"carrier.{kind}": rasters.encode(found.raster, kind)}
-    said["damage"] = _damage_said(damage, len(found.blocks))
+    said["damage"] = _damage_said(found, damage)
     return _damaged(found, damage, kind)
 
 
@@ -141,7 +149,7 @@ def _facts(parameters: Parameters, opened: OpeningStream) -> dict[str, Any]:
 
 def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
     outside = [damage.outside_box] if damage.outside_box else []
-    outlines = [(box, _COLOURS[damage.altered]) for box in (*damage.blocks, *outside)]
+    outlines = [(box, COLOURS[damage.altered]) for box in (*damage.blocks, *outside)]
     outlines += [(box, _UNVERIFIED) for box in damage.unverified]
     outlined, drawn = rasters.encode_outlined(found.raster, outlines)
     return {
@@ -150,13 +158,14 @@ def _damaged(found: Recovered, damage: Damage, kind: str) -> dict[str, bytes]:
     }
 
 
-def _damage_said(damage: Damage, total: int) -> dict[str, Any]:
+def _damage_said(found: Recovered, damage: Damage) -> dict[str, Any]:
     return {
-        "digest_matches": damage.restored, "blocks_in_regions": total,
+        "digest_matches": damage.restored, "blocks_in_regions": len(found.blocks),
         "blocks": [list(block) for block in damage.blocks],
         "blocks_not_verified": [list(block) for block in damage.unverified],
         "outside_altered": damage.outside,
         "outside_box": list(damage.outside_box) if damage.outside_box else None,
+        "mostly_impossible": list(found.strangers),
     }
 
 
@@ -164,11 +173,13 @@ def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError 
     """Enter verdict and error; the error that the command ends with."""
     if error is None and "damage" in said:
         hint = f"see {', '.join([REPORT, *said['pictures']])}; fetch the altered shares again"
+        if strangers := said["damage"]["mostly_impossible"]:
+            hint += f"; {' and '.join(strangers)} may be of another picture"
         error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said), hint)
     if error is not None:
         said["intact"] = False
         said["error"] = error.as_dict()
-        said["verdict"] = f"not verified: {error.detail}"
+        said["verdict"] = one_line(f"not verified: {error.detail}")
         return error
     trust = "unsigned"
     if said["signed"]:
@@ -201,4 +212,4 @@ def _publish(folder: Path, contents: dict[str, bytes], text: str | None) -> None
             output = stack.enter_context(files.output(folder / name, replace=not is_final))
             output.write(content)
             outputs.append(output)
-        publish(outputs, text or "", _PICTURES)
+        publish(outputs, text or "")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ground.product import CARRIER, PRIVATE, REPORT
-from ground.recovery import check_signature, given, write_report
+from ground.recovery import check_signature, given, publish, write_report
 from ground.report import Report, verdict
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
@@ -41,8 +41,6 @@ class Work:
 def run(options: argparse.Namespace) -> int:
     """The command."""
     key, known, folder = given(options)
-    for name in (CARRIER, PRIVATE):
-        files.refuse_existing(folder / name)
     with ExitStack() as stack:
         image = stack.enter_context(files.open_input(options.marked))
         files.make_folder(folder)
@@ -52,12 +50,11 @@ def run(options: argparse.Namespace) -> int:
             recover(work, key, known, report)
         except OccultaError as error:
             report.error = error
-            write_report(work.report, report.as_dict()).publish()
+            publish([write_report(work.report, report.as_dict())], "")
             raise
         said = json.dumps(report.as_dict()) if options.json else verdict(report)
         written = write_report(work.report, report.as_dict())
-        outputs = [work.private, work.carrier, written]
-        files.publish_together(outputs, lambda: cli.say(said))
+        publish([work.private, work.carrier, written], said)
     return 0
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ground.product import CARRIER, PRIVATE
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files, keyfiles
+
+_FINAL = (CARRIER, "carrier.pgm", "carrier.png", PRIVATE)
+"""Names of what was verified, of all schemes: none may stand beside another run's verdict."""
+PICTURES = tuple(f"carrier.partial.{kind}" for kind in ("jpg", "pgm", "png")) + (
+    "tamper.pgm", "tamper.png")
+"""Names of what a damaged frame leaves."""
 
 
 class Given(NamedTuple):
@@ -22,12 +29,19 @@ class Given(NamedTuple):
 
 
 def given(options: argparse.Namespace) -> Given:
-    """Read `key`, `satellite` (paths) and `output`; raises OccultaError, USAGE for no folder."""
+    """Read `key`, `satellite` (paths) and `output`.
+
+    Raises OccultaError, USAGE for no folder, OUTPUT_EXISTS where a recovery that succeeded left
+    its files.
+    """
     key = keyfiles.read_key(options.key, PrivateKey)
     known = [keyfiles.read_key(path, VerifyingKey) for path in options.satellite]
     if str(options.output) == files.STANDARD:
         raise OccultaError(Reason.USAGE, "recover writes several files: name a folder")
-    return Given(key, known, Path(options.output))
+    folder = Path(options.output)
+    for name in _FINAL:
+        files.refuse_existing(folder / name)
+    return Given(key, known, folder)
 
 
 def check_signature(
@@ -49,15 +63,13 @@ def write_report(file: files.OutputFile, said: dict[str, object]) -> files.Outpu
     return file
 
 
-def publish(
-    outputs: Sequence[files.OutputFile], said: str, pictures: Collection[str]
-) -> None:
+def publish(outputs: Sequence[files.OutputFile], said: str) -> None:
     """All or none, then say the verdict, unless it is empty; `outputs` lie in one folder.
 
-    Of an earlier run into the folder none of `pictures` stays beside the new report.
+    Of an earlier run into the folder no picture of damage stays beside the new report.
     """
     folder = outputs[-1].path.parent
-    stale = set(pictures) - {file.path.name for file in outputs}
+    stale = set(PICTURES) - {file.path.name for file in outputs}
 
     def conclude() -> None:
         for name in sorted(stale):

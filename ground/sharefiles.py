@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,8 +20,16 @@ WRITTEN, IMAGES = "share-*.occ", "share-*"
 NO_SHARE = f"name share files, or a folder that holds {WRITTEN}, share images or an archive"
 
 
+_PIECE = 1 << 12
+"""Bytes that are read at a time where a disk has failed, up to the first that cannot be."""
+
+
 class ShareFile:
-    """A share in a regular file, which is opened where more than its header is read."""
+    """A share in a regular file, which is opened where more than its header is read.
+
+    Bytes behind its header that cannot be read, and all behind them, count as zeros: the share is
+    as good as cut there.
+    """
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         """`stack` closes it in the end. Raises OccultaError(INPUT_UNREADABLE)."""
@@ -31,6 +39,10 @@ class ShareFile:
         self._path = path
         self._stack = stack
         self._stream: BinaryIO | None = None
+        self._end = self._size
+        """Where it ends, or cannot be read any more."""
+        self.failure: str | None = None
+        """From where on it cannot be read, and why."""
         self.is_share = self._head.startswith(MAGIC)
         """Whether it begins like a share."""
         self.clear = clear_of(self._head)
@@ -47,17 +59,43 @@ class ShareFile:
         return self._size
 
     def read(self, at: int, size: int) -> bytes:
-        """Bytes from `at` on, fewer at the end; raises OccultaError(INPUT_UNREADABLE)."""
+        """Bytes from `at` on, fewer at the end."""
         size = max(0, min(size, self._size - at))
         if at + size <= len(self._head):
             return self._head[at : at + size]
+        return self._readable(at, min(size, self._end - at)).ljust(size, b"\0")
+
+    def _readable(self, at: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        try:
+            return self._read(at, size)
+        except (OSError, OccultaError):
+            return self._front(at, size)
+
+    def _front(self, at: int, size: int) -> bytes:
+        """What can be read of bytes that cannot all be read; nothing is read behind it again."""
+        found = bytearray()
+        while len(found) < size:
+            place = at + len(found)
+            try:
+                piece = self._read(place, min(_PIECE, size - len(found)))
+            except (OSError, OccultaError) as error:
+                said = error.strerror if isinstance(error, OSError) else error.detail
+                self.failure = f"{self._path} cannot be read from byte {place} on: {said}"
+                self._end = place
+                break
+            if not piece:
+                break
+            found += piece
+        return bytes(found)
+
+    def _read(self, at: int, size: int) -> bytes:
+        """Raises OSError, and OccultaError(INPUT_UNREADABLE) where it cannot be opened again."""
         if self._stream is None:
             self._stream = self._stack.enter_context(files.open_regular(self.name))
-        try:
-            self._stream.seek(at)
-            return self._stream.read(size)
-        except OSError as error:
-            raise files.read_failure(error, self._path) from None
+        self._stream.seek(at)
+        return self._stream.read(size)
 
 
 class Folder(NamedTuple):
@@ -74,30 +112,42 @@ class Named(NamedTuple):
     files: list[Path]
     products: list[Path]
     folders: list[Folder]
-    empty: list[Path]
-    """Folders without any share."""
+    unreadable: dict[Path, OccultaError]
+    """Folders without any share, and those that cannot be read."""
 
 
 def sort_names(names: list[str]) -> Named:
-    """Raises OccultaError: USAGE, INPUT_UNREADABLE."""
+    """Raises OccultaError(USAGE)."""
     if files.STANDARD in names:
         raise OccultaError(Reason.USAGE, "shares are read here and there: name files")
-    named = Named([], [], [], [])
+    named = Named([], [], [], {})
     for name in names:
         path = Path(name)
-        if not os.path.isdir(path):
-            named.files.append(path)
-        elif received := received_in(path):
-            named.products.append(received)
-        elif os.path.isdir(path / PRODUCTS):
-            found = [received_in(each) for each in _matching(path / PRODUCTS, "*")]
-            shares = [share for share in found if share is not None]
-            named.folders.append(Folder(path, shares, is_archive=True))
-        elif written := _matching(path, WRITTEN):
-            named.folders.append(Folder(path, written, is_archive=False))
-        else:
-            named.empty.append(path)
+        try:
+            _sort_into(named, path)
+        except OccultaError as error:
+            named.unreadable[path] = error
     return named
+
+
+def _sort_into(named: Named, path: Path) -> None:
+    """Raises OccultaError(INPUT_UNREADABLE) for a folder."""
+    if not os.path.isdir(path):
+        named.files.append(path)
+    elif received := received_in(path):
+        named.products.append(received)
+    elif os.path.isdir(path / PRODUCTS):
+        named.folders.append(Folder(path, _archived(path), is_archive=True))
+    elif written := _matching(path, WRITTEN):
+        named.folders.append(Folder(path, written, is_archive=False))
+    else:
+        raise OccultaError(Reason.INPUT_UNREADABLE, f"{path} holds no share", NO_SHARE)
+
+
+def _archived(archive: Path) -> list[Path]:
+    """The shares of an archive's products; raises OccultaError(INPUT_UNREADABLE)."""
+    found = (received_in(each) for each in _matching(archive / PRODUCTS, "*"))
+    return [share for share in found if share is not None]
 
 
 def received_in(product: Path) -> Path | None:
@@ -123,37 +173,52 @@ def clear_of(head: bytes) -> Clear | None:
 
 def is_share(name: str) -> bool:
     """Whether an input is a share, or a folder that may hold some."""
-    return os.path.isdir(name) or files.head_of(name, len(MAGIC)) == MAGIC
+    return os.path.isdir(name) or _is_headed(Path(name))
 
 
 def are_images(names: list[str]) -> bool:
-    """Whether what is named are shares of the `paper` profile: images, or folders of them alone.
+    """Whether what is named are shares of the `paper` profile: images, or folders of them.
 
-    Raises OccultaError(INPUT_UNREADABLE).
+    One share of the other profile among them says no: beside it an image is no share at all.
     """
-    if any(kind_of(files.head_of(name, MAGIC_SIZE)) for name in names):
-        return True
-    others = any(_holds_shares(name) for name in names)
-    return not others and any(map(images_in, names))
+    is_image = any(_is_image(name) or images_in(name).used for name in names)
+    return is_image and not any(map(_holds_share, names))
 
 
-def _holds_shares(name: str) -> bool:
-    """Whether a file or folder is of the other profile."""
+def _is_image(name: str) -> bool:
+    return kind_of(files.head_of(name, MAGIC_SIZE)) is not None
+
+
+def _holds_share(name: str) -> bool:
+    """Whether a file, or one of a folder, begins like a share of the profile `jpeg`."""
     folder = Path(name)
     if not os.path.isdir(folder):
-        return files.head_of(name, len(MAGIC)) == MAGIC
-    is_archived = os.path.isdir(folder / PRODUCTS) or received_in(folder) is not None
-    return is_archived or bool(_matching(folder, WRITTEN))
+        return _is_headed(folder)
+    with suppress(OccultaError):  # what cannot be read says nothing
+        received = received_in(folder)
+        held = [received] if received else [*_archived(folder), *_matching(folder, WRITTEN)]
+        return any(map(_is_headed, held))
+    return False
 
 
-def images_in(name: str) -> list[str]:
-    """What the `paper` profile wrote into a folder that holds no other shares.
+def _is_headed(path: Path) -> bool:
+    return files.head_of(str(path), len(MAGIC)) == MAGIC
 
-    Share images in order, then their parameters. Raises OccultaError(INPUT_UNREADABLE).
-    """
-    folder = Path(name)
-    if not os.path.isdir(folder) or _holds_shares(name):
-        return []
-    written = map(str, _matching(folder, IMAGES))
-    images = [path for path in written if kind_of(files.head_of(path, MAGIC_SIZE))]
-    return images + [str(path) for path in _matching(folder, PARAMETERS)]
+
+class Images(NamedTuple):
+    """What a folder holds of the `paper` profile."""
+
+    used: list[str]
+    """Share images in order, then their parameters."""
+    broken: list[str]
+    """Files named like share images which are none."""
+
+
+def images_in(name: str) -> Images:
+    """Nothing for what is no folder, or cannot be read."""
+    folder, found = Path(name), Images([], [])
+    with suppress(OccultaError):
+        for path in map(str, _matching(folder, IMAGES) if os.path.isdir(folder) else []):
+            (found.used if _is_image(path) else found.broken).append(path)
+        found.used.extend(map(str, _matching(folder, PARAMETERS)))
+    return found

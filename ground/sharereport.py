@@ -22,6 +22,8 @@ from occulta.schemes.shares.header import share_name
 
 NOT_CHECKED, NOT_VERIFIED, VERIFIED = "not checked", "not verified", "verified"
 """What is known of the origin."""
+COLOURS = {(True, False): "red", (False, True): "blue", (True, True): "magenta"}
+"""Outlines in tamper.png, by whether share a, share b of two was altered."""
 _MOST_LISTED = 8
 MOST_RUNS = 1000
 """Runs of damaged cells that a report lists."""
@@ -56,6 +58,10 @@ class Report:
     """Shares of this frame that are not as they were sent."""
     set_aside: list[str] = field(default_factory=list)
     """Inputs that were not used: no shares, or none of this frame."""
+    chosen: str | None = None
+    """Why this frame and no other, where that is not clear from the shares that were named."""
+    unread: list[str] = field(default_factory=list)
+    """Shares in use that cannot be read to their end."""
     error: OccultaError | None = None
 
     def enter(self, gatherer: Gatherer, claimed: list[str]) -> None:
@@ -98,22 +104,25 @@ class Report:
     def verdict(self) -> str:
         """One line."""
         if self.error is not None:
-            return _one_line(f"not verified: {self.error.detail}")
+            return one_line(f"not verified: {self.error.detail}")
         origin = "signature not checked" if self.signed else "unsigned"
         origin = "authentic" if self.authentic else origin
         found = [f"intact, {origin}: {self.carrier_bytes} bytes of {len(self.shares)} shares"]
+        if self.chosen:
+            found.append(self.chosen)
         if self.altered_shares:
             found.append(f"made good: {listed(self.altered_shares)}")
+        found += self.unread
         if self.set_aside:
             found.append(f"set aside: {listed(self.set_aside)}")
-        return _one_line("; ".join(found))
+        return one_line("; ".join(found))
 
 
 _APART = ("damage", "grid", "hashed", "error")
 """Fields that JSON shows in another form."""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Names of files may hold what looks like a line of ours."""
     return text.replace("\n", "\\n")
 

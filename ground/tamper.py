@@ -2,8 +2,8 @@
 
 `carrier.partial.jpg` shows every verified row and flat grey in place of the others (the last block
 before a verified row shows the level of what is lost). `tamper.png` is that picture with every
-damaged 16x16 cell outlined in red, and with those cells of regions of interest that verify in rows
-which do not; a picture too large to draw on is scaled down by 2, 4 or 8.
+damaged 16x16 cell outlined in a colour, and with those cells of regions of interest that verify in
+rows which do not; a picture too large to draw on is scaled down by 2, 4 or 8.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 PARTIAL = "carrier.partial.jpg"
 TAMPER = "tamper.png"
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 25_000_000
 """A larger picture is scaled down before it is drawn on: 3 bytes of memory per pixel."""
 _SCALES = (1, 2, 4, 8)
-_RED = (255, 0, 0)
 _GREY = (128, 128, 128)
 _MOST_SKIPPED = 1 << 16
 """MCUs of grey written at a time."""
+_GREY_MCUS = 1 << 22
+_GREY_PER_BYTE = 16
+"""MCUs of grey that are written at most: so many, and for each byte of the rows shown."""
 
 
 class Pictures(NamedTuple):
@@ -54,6 +56,7 @@ class _Canvas:
         self.out = out
         self._work = Patchwork(head, DEFAULT_LIMITS)
         self._is_whole = is_whole
+        self._grey_left = _GREY_MCUS
         self.unverified: list[range] = []
         """Cells that are shown and that nothing vouches for."""
 
@@ -64,9 +67,12 @@ class _Canvas:
 
     def add(self, row: Rows, columns: int) -> None:
         """A row, where it can be shown; raises OccultaError."""
-        self._skip(row.cut.mcu)
         is_shown = row.verified is None and not row.damaged or not self._is_whole
-        if row.data is not None and is_shown and self._work.takes(row.cut, row.mcus):
+        if row.data is None or not is_shown:
+            return
+        self._grey_left += _GREY_PER_BYTE * len(row.data)
+        self._skip(row.cut.mcu)
+        if self._work.takes(row.cut, row.mcus):
             self.out.write(self._work.add(row.cut, row.mcus, row.data))
             if row.verified is not None:
                 self._note(row, row.verified, columns)
@@ -79,6 +85,10 @@ class _Canvas:
     def _skip(self, end: int) -> None:
         """Grey up to the MCU `end`."""
         end = min(end, self._work.mcus)
+        self._grey_left -= max(0, end - self._work.position)
+        if self._grey_left < 0:
+            detail = "too little of so large a picture verifies: it is not drawn"
+            raise OccultaError(Reason.FRAME_DAMAGED, detail)
         while self._work.position < end:
             self.out.write(self._work.skip(min(end - self._work.position, _MOST_SKIPPED)))
 
@@ -95,16 +105,17 @@ class _Canvas:
 
 def write_pictures(
     folder: Path, head: bytes, rows: Iterable[Rows], damage: Damage, columns: int,
-    stack: ExitStack, has_regions: bool = False,
+    stack: ExitStack, *, has_regions: bool = False, colour: str = "red",
 ) -> Pictures:
     """Write `carrier.partial.jpg` and `tamper.png` under temporary names, which `stack` discards.
 
     `head`: the JPEG from SOI to the end of SOS; `rows` in the order of the scan, what they leave
     out is grey; `columns`: cells in a row of cells. With regions of interest cells that verify in
-    rows which do not are drawn in `tamper.png`. Older files of these names are replaced when
-    they are published. Without Pillow, or for a picture whose levels no JPEG can hold, what cannot
-    be made is left out and said in `problems`. Raises OccultaError for a failure of the disk, and
-    ValueError for a number of columns that is not the picture's.
+    rows which do not are drawn in `tamper.png`. `colour` is that of the outlines. Older files of
+    these names are replaced when they are published. Without Pillow, for a picture whose levels
+    no JPEG can hold, and where no row or too little for the size of the picture verifies, what
+    cannot be made is left out and said in `problems`. Raises OccultaError for a failure of the
+    disk, and ValueError for a number of columns that is not the picture's.
     """
     try:
         partial = stack.enter_context(files.output(folder / PARTIAL, replace=True))
@@ -126,7 +137,7 @@ def write_pictures(
         missing = OccultaError(Reason.PILLOW_MISSING, f"{TAMPER} is drawn with Pillow", hint)
         return Pictures([partial], [missing])
     _fill(image, CellSet(shown.unverified), columns, scale)
-    _outline(image, damage.cells, columns, scale)
+    _outline(image, damage.cells, columns, scale, colour)
     tamper = stack.enter_context(files.output(folder / TAMPER, replace=True))
     with io.BufferedWriter(_Writer(tamper)) as stream:
         image.save(stream, "PNG")
@@ -137,10 +148,14 @@ def _draw(
     rows: Iterable[Rows], columns: int, canvas: _Canvas, more: _Canvas | None
 ) -> _Canvas:
     """Draw on both; returns that of which `tamper.png` is made. Raises OccultaError."""
+    is_empty = True
     for row in rows:
+        is_empty = is_empty and row.data is None
         canvas.add(row, columns)
         add = functools.partial(_Canvas.add, row=row, columns=columns)
         more = None if more is None else _attempted(more, add)
+    if is_empty:
+        raise OccultaError(Reason.FRAME_DAMAGED, "no row of the picture verifies: it is not drawn")
     canvas.finish()
     more = None if more is None else _attempted(more, _Canvas.finish)
     return more or canvas
@@ -171,7 +186,8 @@ def _decoded(partial: files.Spool, frame: Frame) -> tuple[Image.Image, int]:
         image = JpegImagePlugin.JpegImageFile(partial.read_again())
         if scale > 1:
             image.draft(image.mode, (width // scale, height // scale))
-        return image.convert("RGB"), scale
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB"), scale
     except (SyntaxError, OSError, ValueError):  # 12 bits, two or five components, odd sampling
         return Image.new("RGB", (-(-width // scale), -(-height // scale)), _GREY), scale
 
@@ -186,7 +202,9 @@ def _fill(image: Image.Image, cells: CellSet, columns: int, scale: int) -> None:
         draw.rectangle((side * first, side * row, right, bottom), _GREY)
 
 
-def _outline(image: Image.Image, cells: CellSet, columns: int, scale: int) -> None:
+def _outline(
+    image: Image.Image, cells: CellSet, columns: int, scale: int, colour: str
+) -> None:
     """Draw the border of every cell inside it: 2 pixels, 1 in a picture that is scaled down."""
     from PIL import ImageDraw
 
@@ -201,7 +219,7 @@ def _outline(image: Image.Image, cells: CellSet, columns: int, scale: int) -> No
             bottom = min(top + side, image.height) - 1
             if left <= right and top <= bottom:
                 box, width = (left, top, right, bottom), 2 if scale == 1 else 1
-                draw.rectangle(box, _RED if side <= 2 else None, _RED, width)
+                draw.rectangle(box, colour if side <= 2 else None, colour, width)
 
 
 class _Writer(io.RawIOBase):

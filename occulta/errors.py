@@ -114,6 +114,7 @@ class Reason(IntEnum):
     DAEMON_SILENT = 607
     PILLOW_MISSING = 608
     PROGRAM_FAILED = 609
+    NUMPY_MISSING = 610
 
     @property
     def exit_code(self) -> ExitCode:
@@ -183,6 +184,7 @@ _HINTS: dict[Reason, str] = {
         "give the key of the message's recipient and the picture as little changed as there is",
     Reason.NO_WATERMARK_ROOM: "take a larger image or a smaller region",
     Reason.PILLOW_MISSING: "use PGM files, or install the extra: pip install 'occulta[raster]'",
+    Reason.NUMPY_MISSING: "install the extra: pip install 'occulta[raster]'",
     Reason.PRIVATE_CHANGED: "let no other program write the private file meanwhile",
     Reason.DOES_NOT_FIT: "choose a smaller private file or a larger picture; see capacity",
     Reason.NO_CARRIERS: "the picture has too little detail; see capacity",

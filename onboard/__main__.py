@@ -15,8 +15,12 @@ from types import ModuleType
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli
 
-SCHEMES = ("reversible", "shares")
-PROFILES = ("exact", "paper", "jpeg")
+PROFILES = {
+    "reversible": ("exact", "paper"), "shares": ("jpeg", "paper"),
+    "robust": ("default", "light", "max", "strong", "paper"),
+}
+"""Of each scheme, the default first."""
+_ALL_PROFILES = tuple(dict.fromkeys(name for names in PROFILES.values() for name in names))
 
 
 def build_parser() -> cli.Parser:
@@ -96,15 +100,18 @@ def _add_image(command: argparse.ArgumentParser) -> None:
 def _add_protect(command: argparse.ArgumentParser) -> None:
     _add_image(command)
     command.add_argument(
-        "--scheme", choices=SCHEMES, default="reversible",
-        help="reversible: a private file hidden in the picture; shares: the picture split",
+        "--scheme", choices=PROFILES, default="reversible",
+        help="reversible: a private file hidden in the picture; shares: the picture split; robust: "
+        "a short private file that survives recompression",
     )
     command.add_argument(
-        "--profile", choices=PROFILES,
+        "--profile", choices=_ALL_PROFILES,
         help="reversible: exact (default; pixels unchanged) or paper (survives lossless "
-        "transcoding); shares: jpeg (default) or paper (8-bit grayscale rasters)",
+        "transcoding); shares: jpeg (default) or paper (8-bit grayscale rasters); robust: default, "
+        "light (more room), max or strong (survive more), paper (a baseline that mostly loses "
+        "the message)",
     )
-    command.add_argument("--private", metavar="FILE", help="reversible: or - for stdin")
+    command.add_argument("--private", metavar="FILE", help="reversible, robust: or - for stdin")
     command.add_argument(
         "--roi", metavar="X,Y,W,H", action="append", default=[],
         help="shares: a region of interest, in pixels; may be given several times",
@@ -121,41 +128,61 @@ def _add_protect(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--to", metavar="recipient.pub", action="append", required=True,
-        help="a recipient's public key; may be given several times",
+        help="a recipient's public key; may be given several times, but for robust",
     )
     command.add_argument("--sign", metavar="satellite.key", help="sign with this key")
     command.add_argument(
         "-o", "--output", metavar="OUT", required=True,
-        help="reversible: the marked file, or - for stdout; shares: a folder",
+        help="reversible, robust: the marked file, or - for stdout; shares: a folder",
     )
     command.set_defaults(handler=_protect)
 
 
 def _protect(options: argparse.Namespace) -> int:
+    _choose_profile(options)
     if options.scheme == "shares":
         from onboard import split
 
         return split.run(options)
     if options.private is None or options.roi or options.holders or options.key_stream:
         raise OccultaError(
-            Reason.USAGE, "the scheme reversible needs --private, and takes no option of shares"
+            Reason.USAGE,
+            f"the scheme {options.scheme} needs --private, and takes no option of shares",
         )
-    options.profile = options.profile or "exact"
-    if options.profile == "jpeg":
-        raise OccultaError(Reason.USAGE, "the scheme reversible has no profile jpeg")
+    if options.scheme == "robust":
+        from onboard import robust
+
+        return robust.protect(options)
     from onboard import protect
 
     return protect.run(options)
 
 
+def _choose_profile(options: argparse.Namespace) -> None:
+    """The scheme's own; raises OccultaError(USAGE) for one of another scheme."""
+    profiles = PROFILES[options.scheme]
+    options.profile = options.profile or profiles[0]
+    if options.profile not in profiles:
+        raise OccultaError(
+            Reason.USAGE, f"the scheme {options.scheme} has no profile {options.profile}"
+        )
+
+
 def _add_capacity(command: argparse.ArgumentParser) -> None:
     _add_image(command)
-    command.add_argument("--scheme", choices=("reversible",), default="reversible")
-    command.add_argument("--profile", choices=("exact", "paper"), default="exact")
+    command.add_argument("--scheme", choices=("reversible", "robust"), default="reversible")
+    command.add_argument(
+        "--profile", choices=_ALL_PROFILES, help="as for protect, with the same defaults"
+    )
     command.set_defaults(handler=_capacity)
 
 
 def _capacity(options: argparse.Namespace) -> int:
+    _choose_profile(options)
+    if options.scheme == "robust":
+        from onboard import robust
+
+        return robust.capacity(options)
     from onboard import capacity
 
     return capacity.run(options)

@@ -35,7 +35,7 @@ from occulta.program import cli
 from occulta.schemes import sealed
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import SealedSource
-from onboard import known_coefficients, known_shares
+from onboard import known_coefficients, known_robust, known_shares
 
 VECTORS = Path(__file__).with_name("vectors.json")
 Vectors = Mapping[str, Any]
@@ -47,6 +47,7 @@ KERNELS = (
     "occulta.codec.dct_kernel",
     "occulta.codec.chaos_kernel",
     "occulta.codec.fec.turbo_kernel",
+    "occulta.schemes.robust.marking_kernel",
     "occulta.link.cfdp.crc_kernel",
 )
 PATTERN = bytes(value * value % 251 for value in range(4099))
@@ -197,6 +198,7 @@ CASES: Mapping[str, Callable[[Vectors], bytes]] = {
     "turbo code": _turbo_code,
     "coefficients": known_coefficients.coefficients,
     "transforms": known_coefficients.transforms,
+    "robust": known_robust.robust,
 }
 """Every case but the marked pictures, of which `vectors.json` says how many there are."""
 

@@ -18,8 +18,6 @@ from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.split import Splitter
 from onboard.regions import parse_regions
 
-PROFILES = ("jpeg", "paper")
-
 
 @dataclass
 class _Done:
@@ -61,11 +59,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _refuse_others(options: argparse.Namespace) -> None:
-    """Options of the other scheme, of the other profile, and what cannot go together."""
+    """Options of other schemes, of the other profile, and what cannot go together."""
     if options.private is not None:
-        raise OccultaError(Reason.USAGE, "--private is for the scheme reversible")
-    if options.profile not in (None, *PROFILES):
-        raise OccultaError(Reason.USAGE, f"the scheme shares has no profile {options.profile}")
+        raise OccultaError(Reason.USAGE, "--private is for the schemes reversible and robust")
     if options.profile == "paper" and (options.holders or options.key_stream):
         raise OccultaError(Reason.USAGE, "--holders and --key-stream are for the profile jpeg")
     if options.holders and options.key_stream:

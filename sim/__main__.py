@@ -10,6 +10,7 @@ from pathlib import Path
 
 from occulta.errors import ExitCode, OccultaError, Reason
 from occulta.program import cli, files
+from occulta.schemes.robust.paper import PAPER
 from occulta.schemes.robust.profiles import PROFILES
 from sim import send
 from sim.attacks import catalogue
@@ -127,7 +128,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     robust = subjects.add_parser("robust", help="robust hiding, beside papers/002 and its rivals")
     robust.add_argument("pictures", type=Path, metavar="DIR", help="a folder of pictures")
     robust.add_argument(
-        "--profile", action="append", default=[], choices=PROFILES,
+        "--profile", action="append", default=[], choices=(PAPER.name, *PROFILES),
         help="may be given several times (default: all)",
     )
     robust.add_argument(

@@ -28,8 +28,12 @@ FLOORS = {
 
 FLIGHT = ("occulta", "onboard")
 FLYING = {"zmq", "msgpack", "yaml", "Crypto", "msgspec", "cython"}
-# An extra that one module imports where it is used, and that no daemon ever loads.
-EXTRAS = {"occulta.program.rasters": {"PIL"}}
+# Extras that no flight program ever loads: where a raster is read, and on the ground.
+RECEIVER = ("demodulate", "extract", "picture", "synchronise")
+EXTRAS = {
+    "occulta.program.rasters": {"PIL"},
+    **{f"occulta.schemes.robust.{name}": {"numpy"} for name in RECEIVER},
+}
 
 # Sockets, files, clocks, global randomness, and ways around these rules.
 DOING_IO = {
@@ -173,6 +177,12 @@ def test_flight_imports_only_what_flies(path: Path) -> None:
     extra = EXTRAS.get(module_name(path), set())
     allowed = FLYING | extra | set(FLIGHT) | sys.stdlib_module_names
     assert {name.split(".")[0] for name in imports_of(path)} - allowed == set()
+
+
+@pytest.mark.parametrize("path", files("onboard"), ids=module_name)
+def test_nothing_on_board_imports_the_receiver(path: Path) -> None:
+    receiver = {f"occulta.schemes.robust.{name}" for name in RECEIVER}
+    assert imports_of(path) & receiver == set()
 
 
 # --- the rules themselves notice what they should

@@ -173,7 +173,7 @@ def test_a_shared_byte_of_ones_keeps_its_stuffed_zero() -> None:
             bits.add(second.cut.bit)
             assert first.data.endswith(b"\xff\x00")
             again = decoder(found).decode(second.cut, second.data, 2)
-            assert again == Decoded(second.hashes, 2, True, (0, 0, 0, 0))
+            assert again == Decoded(second.hashes, 2, True, (0, 0, 0, 0), [(0, second.cut)])
     assert bits >= {3, 4, 5, 6, 7}
 
 
@@ -188,7 +188,7 @@ def test_a_row_can_lie_within_one_byte() -> None:
     for stretch in rows(found):
         assert stretch.cut is not None
         decoded = decoder(found).decode(stretch.cut, stretch.data, 2)
-        assert decoded == Decoded(stretch.hashes, 2, True, (0, 0, 0, 0))
+        assert decoded == Decoded(stretch.hashes, 2, True, (0, 0, 0, 0), [(0, stretch.cut)])
 
 
 @pytest.mark.parametrize("kind", ["gray", "ycc420", "progressive"])

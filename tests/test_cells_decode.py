@@ -28,7 +28,7 @@ EXAMPLES = settings(
     deadline=None, derandomize=True, database=None, max_examples=by_kernel(150, 30)
 )
 CUT_KINDS = sorted(set(KINDS) - {"not_interleaved", "redeclared", "dnl", *PROGRESSIVE})
-NOTHING = Decoded(b"", 0, False, (0, 0, 0, 0))
+NOTHING = Decoded(b"", 0, False, (0, 0, 0, 0), [])
 RARE: list[Factors] = [((1, 4), (1, 1)), ((1, 3), (1, 1)), ((4, 1), (1, 1)), ((2, 2), (1, 1))]
 HOSTILE = [
     *((kind, sample(kind)) for kind in ("gray", "odd_size", "restart_rows", "deep")),

@@ -146,6 +146,7 @@ def tree(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     for folder in ("occulta/codec", "build/cython/occulta/codec", ".venv"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "occulta/_cyutility.cpython-311-any.so").touch()
     for stem in ("codec/a_kernel", "codec/b_kernel"):
         (tmp_path / f"occulta/{stem}.py").write_text(f"# {stem}\n")
         (tmp_path / f"occulta/{stem}.cpython-311-any.so").touch()
@@ -163,6 +164,12 @@ def test_fresh_kernels_are_left_alone(tree: Path) -> None:
     dev.discard_stale(tree, wanted, wanted)
     assert made(tree) == {"a_kernel.so", "a_kernel.c", "b_kernel.so", "b_kernel.c"}
     assert dev.missing_kernels(tree, wanted) == []
+
+
+def test_without_what_they_share_no_kernel_works(tree: Path) -> None:
+    (tree / "occulta/_cyutility.cpython-311-any.so").unlink()
+    wanted = dev.kernel_digests(tree)
+    assert dev.missing_kernels(tree, wanted) == sorted(wanted)
 
 
 def test_a_changed_kernel_is_discarded_alone(tree: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from occulta.errors import ExitCode
-from tests.cli import ROOT, Outcome, Place, names
+from occulta.schemes.robust import message
+from occulta.schemes.robust.profiles import PROFILES
+from tests.cli import ROOT, Outcome, Place, names, scene
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -38,8 +40,8 @@ def install(folder: Path) -> None:
         (binaries / name).chmod(0o755)
 
 
-def run_blocks(folder: Path) -> Outcome:
-    script = "\n".join(["set -e", *blocks(section("Use it"))])
+def run_blocks(folder: Path, *titles: str) -> Outcome:
+    script = "\n".join(["set -e", *(block for title in titles for block in blocks(section(title)))])
     done = subprocess.run(
         ["sh", "-c", script], cwd=folder, capture_output=True, check=False, timeout=120
     )
@@ -49,7 +51,7 @@ def run_blocks(folder: Path) -> Outcome:
 def test_the_commands_of_use_it(tmp_path: Path) -> None:
     place = Place(tmp_path)
     install(tmp_path)
-    done = run_blocks(tmp_path)
+    done = run_blocks(tmp_path, "Use it")
     assert (done.status, done.err) == (0, "")
     said = done.out.decode()
     assert "intact, authentic: " in said.splitlines()[-1]
@@ -57,6 +59,30 @@ def test_the_commands_of_use_it(tmp_path: Path) -> None:
     assert names(tmp_path / "recipient") == ["recipient.key", "recipient.pub"]
     assert names(tmp_path / "satellite") == ["satellite.key", "satellite.pub"]
     place.assert_recovered(tmp_path / "recovered")
+
+
+@pytest.mark.slow
+def test_the_commands_of_robust_hiding(tmp_path: Path) -> None:
+    Place(tmp_path, scene(side=512))
+    install(tmp_path)
+    done = run_blocks(tmp_path, "Use it", "Robust hiding")
+    assert (done.status, done.err) == (0, "")
+    *_, fits, marked, said = done.out.decode().splitlines()
+    assert fits == "201 private bytes fit unsigned, 137 signed: 2048 gross bits (profile default)"
+    assert marked.endswith(" bytes, default, a message of 1152 bits, signed")
+    assert said.startswith("intact, authentic: 20 private bytes, default, ")
+    assert names(tmp_path / "message") == ["private.bin", "report.json"]
+    assert (tmp_path / "message" / "private.bin").read_text() == "48.2083 N 16.3725 E\n"
+
+
+def test_what_robust_hiding_carries() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) / (\d+) ", section("Robust hiding"), re.M)
+    assert {name for name, *_ in rows} == set(PROFILES)
+    for name, *figures in rows:
+        gross, unsigned, signed = map(int, figures)
+        bits = message.most_bits(PROFILES[name], 512, 512)
+        assert gross == message.gross_bits(PROFILES[name], 512, 512)
+        assert (unsigned, signed) == (message.room(bits, False), message.room(bits, True))
 
 
 def test_every_command_is_shown() -> None:

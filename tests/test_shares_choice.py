@@ -10,7 +10,7 @@ import pytest
 from ground.sharechoice import MOST_FOUND
 from occulta.codec.crypto import SigningKey
 from tests import jpegs
-from tests.cli import FOREIGN, assert_error, names
+from tests.cli import FOREIGN, assert_error
 from tests.holders import UNSIGNED, Holders, assert_restored
 from tests.shares_support import flipped, frame, make, split
 from tests.test_shares_where import SET_ID, archive_of, few_open_files, strangers
@@ -128,11 +128,46 @@ def test_a_stray_share_beside_a_whole_set(form: list[str], tmp_path: Path) -> No
     assert_restored(place, place.join(place.work), UNSIGNED, verdict)
 
 
-def test_a_share_that_is_named_chooses_among_the_frames_of_an_archive(place: Holders) -> None:
-    """Another frame that an archive holds whole is not what was asked for."""
-    stray = another_frame(place, "--holders", "2/3").share("a")
-    assert_error(place.join(stray, place.archive("a", "b")), 336, "and 1 given: share a")
-    assert names(place.folder) == ["report.json"]
+ELSEWHERE = "taken from elsewhere: of the shares named no frame is whole"
+
+
+def test_a_named_share_of_another_frame_keeps_nobody_out(place: Holders) -> None:
+    """It chooses among the frames of an archive, unless its own is not whole."""
+    other = another_frame(place, "--holders", "2/3")
+    stray, archive = other.share("a"), place.archive("a", "b")
+    done = place.join(stray, archive)
+    report = assert_restored(place, done, UNSIGNED, ELSEWHERE, f"set aside: {stray}")
+    assert (report["chosen"], report["set_aside"]) == (ELSEWHERE, [str(stray)])
+    assert report["set_id"] == data(place, "a")[SET_ID : SET_ID + 16].hex()
+    place.folder = place.root / "again"
+    report = assert_restored(place, place.join(stray, archive, other.archive("b")), UNSIGNED)
+    assert (report["chosen"], report["set_aside"]) == (None, [])
+    assert report["set_id"] == data(other, "a")[SET_ID : SET_ID + 16].hex()
+
+
+@pytest.mark.parametrize("beside", [[], ["a"]])
+def test_a_named_share_with_an_altered_set_id(beside: list[str], place: Holders) -> None:
+    """Only a header that opens chooses the frame."""
+    bad = place.root / "bad.occ"
+    mine = data(place, "c")
+    bad.write_bytes(mine[:SET_ID] + b"evil" + mine[SET_ID + 4 :])
+    given = [bad, *map(place.share, beside), place.archive("a"), place.archive("b")]
+    report = assert_restored(place, place.join(*given), UNSIGNED, f"set aside: {bad}")
+    assert (report["chosen"], report["shares"]) == (None, ["share a", "share b"])
+
+
+def test_of_several_whole_frames_that_with_most_of_the_named_shares(place: Holders) -> None:
+    other = another_frame(place, "--holders", "2/3")
+    two, three = [other.share(letter) for letter in "ab"], [place.share(each) for each in "abc"]
+    chosen = "one of 2 whole frames: most of the shares named are of it"
+    aside = f"set aside: {two[0]}, {two[1]}"
+    assert_restored(place, place.join(*two, *three), UNSIGNED, chosen, aside)
+    place.folder = place.root / "again"
+    assert_error(place.join(*two, *three[:2]), 334, "the shares are of different frames")
+    copies = [place.root / f"copy-{at}.occ" for at in range(2)]
+    for path in copies:
+        path.write_bytes(two[0].read_bytes())
+    assert_error(place.join(*two, *copies, *three[:2]), 334)
 
 
 def test_two_whole_frames_in_a_folder_are_refused(place: Holders) -> None:
@@ -153,6 +188,22 @@ def test_what_cannot_be_read_in_a_folder_keeps_nobody_out(kind: str, place: Hold
         bad.mkdir()
     report = assert_restored(place, place.join(place.work), UNSIGNED, f"set aside: {bad}")
     assert report["set_aside"] == [str(bad)]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_product_that_cannot_be_read_keeps_nobody_out(kind: str, place: Holders) -> None:
+    product = place.root / "product"
+    product.mkdir()
+    bad = product / "received.occ"
+    if kind == "pipe":
+        os.mkfifo(bad)
+    elif kind == "link":
+        bad.symlink_to(place.root / "nowhere")
+    else:
+        bad.mkdir()
+    done = place.join(place.share("a"), product, place.share("b"))
+    assert_restored(place, done, UNSIGNED, f"set aside: {bad}")
+    assert_error(place.join(product, "-o", place.root / "alone"), 329, str(bad))
 
 
 def test_claims_to_be_other_shares_of_the_frame(place: Holders) -> None:

@@ -192,6 +192,7 @@ def test_an_altered_share(place: Place, index: int, name: str) -> None:
     assert report["damage"] == {
         "digest_matches": False, "blocks_in_regions": 6, "blocks": [[8, 8, 16, 16]],
         "blocks_not_verified": [], "outside_altered": None, "outside_box": None,
+        "mostly_impossible": [],
     }
     colour = {"a": (255, 0, 0), "b": (0, 0, 255)}[name]
     with Image.open(place.folder / "tamper.png") as image:
@@ -320,8 +321,13 @@ def test_one_share_is_too_few(place: Place) -> None:
 def test_shares_of_two_images(place: Place) -> None:
     second = place.root / "second"
     place.protect(output=second)
-    refused(place, Reason.SHARES_OF_DIFFERENT_SETS, place.pair[0], second / "share-b.png")
     refused(place, Reason.SHARES_OF_DIFFERENT_SETS, *place.pair, second / "parameters.occ")
+    refuses(
+        Reason.FRAME_DAMAGED, lambda: place.recover(place.pair[0], second / "share-b.png"),
+        "share b was altered: 6 of 6 blocks",
+    )
+    assert place.report["error"]["hint"].endswith("; share b may be of another picture")
+    assert place.report["damage"]["mostly_impossible"] == ["share b"]
 
 
 def test_a_share_of_another_size(place: Place) -> None:

@@ -68,11 +68,36 @@ def test_parameters_alone(tmp_path: Path) -> None:
     assert_error(recover(place, place.shares), 336, "0 share images")
 
 
-def test_a_folder_that_holds_other_shares_too(tmp_path: Path) -> None:
-    """Those of the other profile are what it is taken for."""
+def test_what_a_file_is_called_does_not_say_what_it_is(tmp_path: Path) -> None:
+    """A share of the other profile tells by how it begins."""
     place = written(tmp_path)
     (place.shares / "share-a.occ").write_bytes(b"cut")
-    assert_error(recover(place, place.shares), 332, "share-a.occ")
+    assert recover(place, place.shares).status == 0
+
+
+@pytest.mark.parametrize("as_files", [True, False])
+def test_a_share_image_that_is_none_any_more_is_named(as_files: bool, tmp_path: Path) -> None:
+    """Nor does the report of an earlier run stay beside the refusal."""
+    place = written(tmp_path)
+    place.folder.mkdir()
+    (place.folder / "report.json").write_text("of an earlier run")
+    broken = place.pair[0]
+    broken.write_bytes(b"xx" + broken.read_bytes()[2:])
+    given = place.pair if as_files else [place.shares]
+    done = recover(place, *given, "--scheme", "shares")
+    assert_error(done, 336, f"no image: {broken}")
+    assert names(place.folder) == ["report.json"]
+    assert place.report["error"]["number"] == 336
+    assert f"no image: {broken}" in place.report["verdict"]
+
+
+@pytest.mark.parametrize(("count", "number"), [(3, 200), (0, 329)])
+def test_an_early_refusal_leaves_a_report(count: int, number: int, tmp_path: Path) -> None:
+    place = written(tmp_path)
+    given = [place.image] * count or [*place.pair, tmp_path / "nothing"]
+    assert_error(recover(place, *given), number)
+    assert names(place.folder) == ["report.json"]
+    assert place.report["error"]["number"] == number
 
 
 def test_an_operator_is_told_what_to_give(tmp_path: Path) -> None:

@@ -139,12 +139,36 @@ def test_changes_inside_and_outside() -> None:
     assert found.outside is not False
 
 
-def test_a_share_that_is_altered_everywhere_looks_like_another_s() -> None:
+@pytest.mark.parametrize("rows", [30, 48])
+@pytest.mark.parametrize("index", [0, 1])
+def test_most_of_a_share_is_overwritten(index: int, rows: int) -> None:
+    """The other share's plane has the whole list of hashes."""
+    pixels = bytes(WIDTH * rows) + SHARES[index].pixels[WIDTH * rows :]
+    pair = [SHARES.a, SHARES.b]
+    pair[index] = Raster(WIDTH, 48, pixels)
+    found = recover(paper.Shares(*pair), PARAMETERS)
+    assert found.strangers == (f"share {'ab'[index]}",)
+    assert found.damage is not None
+    assert (found.damage.altered, found.damage.unverified) == ((index == 0, index == 1), ())
+    wrong = [one for one in BLOCKS if found.raster.cut(one) != picture().cut(one)]
+    assert list(found.damage.blocks) == wrong
+    assert wrong == [one for one in BLOCKS if one.y < rows]
+    shown = found.verified()
+    for one in BLOCKS:
+        is_wrong = one in wrong
+        assert shown.cut(one) == (b"\x80" * len(shown.cut(one)) if is_wrong
+                                  else picture().cut(one))
+
+
+def test_both_shares_altered_everywhere_look_like_others() -> None:
     every = dict.fromkeys(range(WIDTH * 48), 0x5A)
-    refuses(
-        Reason.SHARES_OF_DIFFERENT_SETS,
-        lambda: recover(with_share(SHARES, 1, every), PARAMETERS), "share b",
-    )
+    shares = with_share(with_share(SHARES, 0, every), 1, every)
+    with pytest.raises(OccultaError) as caught:
+        recover(shares, PARAMETERS)
+    assert caught.value.reason is Reason.SHARES_OF_DIFFERENT_SETS
+    assert "share a and share b do not belong" in caught.value.detail
+    assert "of one run of protect" in caught.value.hint
+    assert "set ids" not in caught.value.hint
 
 
 # --- what does not belong together
@@ -168,13 +192,13 @@ def test_the_same_share_twice(index: int) -> None:
 @pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize("salt", [b"", b"again"])
 def test_a_share_of_another_image_or_protection(index: int, salt: bytes) -> None:
+    """As good as overwritten: every block is wrong, and which share it is."""
     others, _ = protect(picture(seed=1 if salt else 2), REGION, salt=salt)
     mixed = [SHARES.a, SHARES.b]
     mixed[index] = others[index]
-    refuses(
-        Reason.SHARES_OF_DIFFERENT_SETS, lambda: recover(paper.Shares(*mixed), PARAMETERS),
-        f"share {'ab'[index]}",
-    )
+    found = recover(paper.Shares(*mixed), PARAMETERS)
+    assert found.strangers == (f"share {'ab'[index]}",)
+    assert found.damage is not None and found.damage.blocks == tuple(BLOCKS)
 
 
 def test_parameters_of_another_image() -> None:

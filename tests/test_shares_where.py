@@ -88,8 +88,7 @@ def test_a_pipe_is_no_share(where: str, place: Holders) -> None:
     done = run("ground", "recover", share, folders.get(where, pipe), "--key",
                place.key("recipient.key"), "-o", place.folder)
     assert_error(done, 329, f"{pipe} is not a file")
-    left = names(place.folder) if place.folder.exists() else []
-    assert left == ["report.json"] * (where in ("in an archive", "in a folder"))
+    place.assert_report_only(329)
 
 
 def test_a_pipe_is_no_share_image(place: Holders) -> None:
@@ -100,11 +99,13 @@ def test_a_pipe_is_no_share_image(place: Holders) -> None:
     done = run("ground", "recover", image, image, pipe, "--key", place.key("recipient.key"),
                "-o", place.folder)
     assert_error(done, 329, f"{pipe} is not a file")
+    place.assert_report_only(329)
 
 
 def test_standard_input_is_no_share(place: Holders) -> None:
     place.split()
     assert_error(place.join(place.share("a"), "-"), 200, "name files")
+    place.assert_report_only(200)
 
 
 @pytest.mark.parametrize("length", [256, 5000])

@@ -1,6 +1,6 @@
-"""Raster files: PGM by ourselves, PNG and TIFF through Pillow, which is never loaded in flight.
+"""Raster files: PGM by ourselves, others through Pillow, which is never loaded in flight.
 
-Pillow is an extra (`raster`) and is imported where a PNG or TIFF file is read or written.
+Pillow is an extra (`raster`) and is imported where such a file is read or written.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 from occulta.errors import OccultaError, Reason
 from occulta.program import files, pgm
@@ -23,6 +24,8 @@ _MAGICS = {
     pgm.MAGIC: PGM, b"\x89PNG\r\n\x1a\n": PNG, b"II*\0": TIFF, b"MM\0*": TIFF,
 }
 MAGIC_SIZE = 8
+READABLE = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF")
+"""What `luminance` reads, by Pillow's names: no kind that would start another program."""
 _OPPOSITE = bytes(value ^ 0x80 for value in range(256))
 
 
@@ -46,6 +49,39 @@ def read(name: str) -> tuple[Raster, str]:
         return pgm.decode(data) if kind == PGM else _decode(data, kind), kind
     except OccultaError as error:
         raise OccultaError(error.reason, f"{name}: {error.detail}", error.hint) from None
+
+
+def luminance(data: bytes) -> Raster:
+    """The luminance of a picture file of any kind in READABLE, whatever its samples are.
+
+    Of a JPEG file as it is coded, else by ITU-R BT.601; of deeper samples the upper eight bits;
+    without transparency; of several pictures the first. Raises OccultaError: EMPTY_INPUT,
+    BAD_RASTER, LIMIT_DIMENSIONS, PILLOW_MISSING.
+    """
+    if not data:
+        raise OccultaError(Reason.EMPTY_INPUT, "the input is empty")
+    if kind_of(data) == PGM:
+        return pgm.decode(data)
+    image = _pillow("Image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", image.DecompressionBombWarning)
+            with image.open(io.BytesIO(data), formats=READABLE) as picture:
+                width, height = picture.size
+                check_size(width, height)
+                picture.draft("L", None)
+                return Raster(width, height, _gray(picture).tobytes())
+    except (OccultaError, MemoryError):
+        raise
+    except Exception as error:  # as in _decode
+        hint = f"give a whole picture of one of the kinds {', '.join(READABLE)}"
+        raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}", hint) from None
+
+
+def _gray(picture: Any) -> Any:
+    if picture.mode.startswith("I"):
+        picture = picture.convert("I").point(lambda value: value * (1 / 256))
+    return picture.convert("L")
 
 
 def written_kind(kind: str) -> str:
@@ -119,6 +155,6 @@ def _pillow(part: str) -> ModuleType:
         from PIL import Image, ImageDraw
     except ImportError:
         raise OccultaError(
-            Reason.PILLOW_MISSING, "PNG and TIFF files need Pillow, which is not installed"
+            Reason.PILLOW_MISSING, "pictures other than PGM need Pillow, which is not installed"
         ) from None
     return Image if part == "Image" else ImageDraw

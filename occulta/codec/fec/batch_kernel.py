@@ -376,7 +376,7 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
     `work_size(k)` values, zeros at first and then what the last call with the same k and `half`
     left. Block j's bits go to `out[k j]`; `taken[2 j]` is the number of
     iterations it took, `taken[2 j + 1]` how many halves in turn have just changed no decision. With
-    two a block is done, whatever the others still need.
+    four a block is done, whatever the others still need.
     """
     k: cython.Py_ssize_t = len(plain)
     windows: cython.Py_ssize_t = (k + 127) // 128
@@ -416,10 +416,10 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
         else:
             _half(permuted, used, rows, par2, sums, alpha, stakes2, app, changed)
         for x in range(used):
-            if taken[2 * x + 1] < 2:
+            if taken[2 * x + 1] < 4:
                 taken[2 * x] = turn // 2 + 1
                 taken[2 * x + 1] = taken[2 * x + 1] + 1 if turn and changed[x] >= 0 else 0
-                if taken[2 * x + 1] == 2 or turn + 1 == 2 * iterations:
+                if taken[2 * x + 1] == 4 or turn + 1 == 2 * iterations:
                     left -= 1
                     for i in range(k):
                         out[k * x + i] = app[16 * i + x] < 0

@@ -54,11 +54,9 @@ def encode(bits: cython.uchar[::1], plain: cython.int[::1], permuted: cython.int
 @cython.exceptval(check=False)
 def _join(a: cython.int, b: cython.int, correction: cython.int[::1]) -> cython.int:
     """The logarithm of a sum of two exponentials, from a table of what it is above the maximum."""
-    d: cython.int = a - b
-    if d < 0:
-        a = b
-        d = -d
-    return a + correction[d] if d < len(correction) else a
+    best: cython.int = a if a > b else b
+    d: cython.int = 2 * best - a - b
+    return best + correction[d] if d < len(correction) else best
 
 
 @cython.cfunc

@@ -59,6 +59,9 @@ class Decoded(NamedTuple):
     """True if all MCUs were decoded and the data ended with the last of them."""
     predictors: tuple[int, int, int, int]
     """DC predictors behind the last MCU decoded."""
+    bands: list[tuple[int, Cut]]
+    """Where each row of cells (or band of them, see cell_grid.py) began, up to the one in which
+    decoding failed: the byte behind the cut, and the state there, right or not."""
 
 
 class _Rows(CellEngine):
@@ -197,17 +200,19 @@ class CellDecoder:
             raise ValueError(f"{mcus} MCUs")
         run = self._run
         if not run.resume(cut) or cut.mcu + mcus > run.scan.mcus:
-            return Decoded(b"", 0, False, _NO_PREDICTORS)
+            return Decoded(b"", 0, False, _NO_PREDICTORS, [])
         run.params[layout.LIMIT] = NO_LIMIT
         hashes = bytearray()
+        bands: list[tuple[int, Cut]] = []
         at, end, status = cut.mcu, cut.mcu + mcus, layout.NEED_OUTPUT
         with memoryview(bytearray(data)) as src:  # the kernel takes writable memory only
             while at < end and status == layout.NEED_OUTPUT:
+                bands.append((run.state[layout.POS], run.at_cut()))
                 status = self._decode_band(src, at, end, hashes)
                 at = run.scan.mcus - run.state[layout.MCUS_LEFT]
         ended = status in (layout.NEED_OUTPUT, layout.SCAN_DONE)
         well = ended and at == end and run.state[layout.POS] == len(data)
-        return Decoded(bytes(hashes), at - cut.mcu, well, run.predictors())
+        return Decoded(bytes(hashes), at - cut.mcu, well, run.predictors(), bands)
 
     def _decode_band(self, src: memoryview, mcu: int, end: int, hashes: bytearray) -> int:
         run, geometry = self._run, self.geometry

@@ -36,6 +36,8 @@ _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _ANY_KEYS = CellKeys(bytes(16))  # hashes of cells are not asked for
 _MOST_GREY = 4096
 """Grey MCUs that are put together at a time."""
+_AROUND = 8
+"""Restart markers are numbered modulo 8: so many intervals of grey are the next ones too."""
 _FAILURES = {
     layout.BAD_CODE: (Reason.BAD_CODE, "a run of MCUs has a code that no Huffman table has"),
     layout.OVERRUN: (Reason.COEFFICIENT_OVERRUN, "a run has a block of over 64 coefficients"),
@@ -207,6 +209,7 @@ class Patchwork:
     def _fill(self, mcus: int, target: tuple[int, ...] | None) -> None:
         """Write grey MCUs; behind the last one the predictors are `target`, where it matters."""
         while mcus:
+            mcus -= self._repeat_intervals(mcus - 1)
             self._restart_if_due()
             if self._last is not None:
                 self._grey.level = self._level_behind(*self._last)
@@ -215,6 +218,23 @@ class Patchwork:
             mcus -= count
             self._put_bits(self._grey.bits(count, None if mcus else target))
             self._written += count
+
+    def _repeat_intervals(self, most: int) -> int:
+        """Write grey intervals, where they are short, as copies of eight; returns the MCUs."""
+        size = _AROUND * self._interval
+        count = most // size if 0 < size <= _MOST_GREY else 0
+        if not count or not self._restart_due(self._written):
+            return 0
+        self._pad()
+        begin = len(self._out)
+        for _ in range(_AROUND):
+            self._restart_if_due()
+            self._put_bits(self._grey.bits(self._interval, None))
+            self._pad()
+            self._written += self._interval
+        self._out += (count - 1) * self._out[begin:]
+        self._written += (count - 1) * size
+        return count * size
 
     def _level_behind(self, cut: Cut, data: bytes, mcus: int) -> list[int]:
         """The DC predictors behind a run."""

@@ -51,6 +51,23 @@ def soft_slots(profile: Profile, carriers: Carriers, gain: float = 1.0) -> Float
     return found
 
 
+def coarse_means(profile: Profile, values: Floats) -> Floats:
+    """The mean of each slot if no noise is estimated, cos(pi y / D): 1 for a bit 0, -1 for 1.
+
+    `values`: (..., PLACES) as in Carriers; the result is (..., slots).
+    """
+    scale = (np.pi / np.array(profile.steps)).astype(np.float32)
+    waves = np.cos(values[..., list(profile.carriers)].astype(np.float32) * scale)
+    if not profile.grouped:
+        return np.asarray(waves, dtype=np.float64)
+    starts = range(0, waves.shape[-1], GROUP)
+    products = [
+        np.prod(waves[..., [start + carrier for carrier in check]], axis=-1)
+        for start in starts for check in _CHECKS
+    ]
+    return np.stack(products, axis=-1).astype(np.float64)
+
+
 def _fold(values: Floats, step: int) -> Floats:
     """The distance from the nearest even cell's centre in cells: 0 even, 1 odd."""
     return np.asarray(np.abs((values / step + 1.0) % 2.0 - 1.0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,12 @@ from occulta.codec import crypto
 from occulta.codec.fec.message import TurboCode
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.robust import message
-from occulta.schemes.robust.demodulate import soft_slots
+from occulta.schemes.robust.demodulate import coarse_means, soft_slots
 from occulta.schemes.robust.layout import TILE, layout_of, permutation, tiles_across
 from occulta.schemes.robust.message import Opened
 from occulta.schemes.robust.picture import Carriers, Floats, Picture, equalised
 from occulta.schemes.robust.profiles import PROFILES, Profile
-from occulta.schemes.robust.synchronise import Grid
+from occulta.schemes.robust.synchronise import Grid, Places
 
 _UNIT = 8.0
 """LLRs of the turbo decoder are in eighths of a nat."""
@@ -29,7 +30,9 @@ _CLAMP = 255.0
 _GAINS = tuple(round(0.8 + 0.01 * step, 2) for step in range(51))
 _EQUALISED = (1.0, 0.5, -0.2, -0.35, -0.45)
 """Filters undone, see `equalised`."""
+_GAINS_LOOKED_AT = 12
 _GAINS_TRIED = 8
+_GRIDS_LOOKED_AT = 8
 _LEAST_SCORE = 3.0
 _LEAST_PEAK = 6.0
 _PLACES_TRIED = 4
@@ -71,6 +74,13 @@ class _View:
     score: float = 0.0
 
 
+class _Placed(NamedTuple):
+    """Slots that carry data: their numbers in the marked picture, and their LLRs."""
+
+    slots: Places
+    soft: Floats
+
+
 def recover(
     picture: Picture, key: crypto.PrivateKey, profiles: Iterable[Profile] = PROFILES.values(),
     search: bool = True, kernel: str | None = None,
@@ -81,7 +91,8 @@ def recover(
     """
     chosen = tuple(profiles)
     fingerprint = key.public.fingerprint
-    for view in _views(picture, chosen, fingerprint, search):
+    views = _views(picture, chosen, fingerprint, search) if picture.present.any() else ()
+    for view in views:
         for tiles in _widths(picture, view):
             found = _decode(picture, view, tiles, key, kernel)
             if found is not None:
@@ -92,11 +103,16 @@ def recover(
     )
 
 
-def soft_bits(picture: Picture, profile: Profile, fingerprint: bytes, count: int) -> Floats:
-    """LLRs of `count` coded bits, positive for 0, from the likeliest view of the picture."""
+def soft_bits(
+    picture: Picture, profile: Profile, fingerprint: bytes, count: int, search: bool = True
+) -> Floats:
+    """LLRs of `count` coded bits, positive for 0, from the likeliest view of the picture.
+
+    Without `search` as it is.
+    """
     views = _views(picture, (profile,), fingerprint, search=False)
-    view = max(views, key=lambda each: each.score)
-    return _gather(view, count, tiles_across(picture.size[0] // 8))
+    view = max(views, key=lambda each: each.score) if search else next(views)
+    return _gather(_placed(view, tiles_across(picture.size[0] // 8)), count)
 
 
 def margin(llrs: Floats, coded: bytes, bits: int) -> float:
@@ -115,35 +131,62 @@ def _views(
     seen = picture.carriers()
     plain = [_view(p, grids[p.name], seen, 1.0) for p in profiles]
     yield from sorted(plain, key=lambda view: -view.score)
-    gained = [_view(p, grids[p.name], seen, g) for p in profiles for g in _GAINS]
-    for amount in _EQUALISED:
-        seen = equalised(picture, amount).carriers()
-        gained += [_view(p, grids[p.name], seen, 1.0) for p in profiles]
-    likely = sorted(gained, key=lambda view: -view.score)[:_GAINS_TRIED]
+    if not seen.present.any():
+        return
+    # Most views are dropped at once: each holds several megabytes.
+    gained = _gained(picture, seen, profiles, grids)
+    likely = nlargest(_GAINS_TRIED, gained, key=lambda view: view.score)
     yield from (view for view in likely if view.score >= _LEAST_SCORE)
     if search:
         moved = _moved(picture, profiles, grids)
-        likely = sorted(moved, key=lambda view: -view.score)[:_PLACES_TRIED]
+        likely = nlargest(_PLACES_TRIED, moved, key=lambda view: view.score)
         yield from (view for view in likely if view.score >= _LEAST_PEAK)
 
 
 def _view(profile: Profile, grid: Grid, carriers: Carriers, gain: float) -> _View:
     soft = soft_slots(profile, carriers, gain)
-    return _View(profile, grid, soft, gain, score=grid.score(soft))
+    return _View(profile, grid, soft, gain, score=grid.score(np.tanh(soft / 2.0)))
+
+
+def _gained(
+    picture: Picture, seen: Carriers, profiles: tuple[Profile, ...], grids: dict[str, Grid]
+) -> Iterator[_View]:
+    """The gains, and the filters undone, that show most of the pattern at a coarse look."""
+    coarse: list[tuple[float, float, Profile, float]] = []
+    for amount in (0.0, *_EQUALISED):
+        values = equalised(picture, amount).values() if amount else picture.values()
+        for profile in profiles:
+            pattern = grids[profile.name].pattern(values.shape)
+            marked = values[pattern != 0.0]
+            for gain in (1.0,) if amount else _GAINS:
+                means = coarse_means(profile, marked * gain)
+                score = grids[profile.name].score_of(means, pattern[pattern != 0.0])
+                coarse.append((score, amount, profile, gain))
+    likely = nlargest(_GAINS_LOOKED_AT, coarse, key=lambda each: each[0])
+    looks = {0.0: seen}
+    for _, amount, profile, gain in likely:
+        if amount not in looks:
+            looks[amount] = equalised(picture, amount).carriers()
+        yield _view(profile, grids[profile.name], looks[amount], gain)
 
 
 def _moved(
     picture: Picture, profiles: tuple[Profile, ...], grids: dict[str, Grid]
 ) -> Iterator[_View]:
-    """Every grid, each at the likeliest place."""
+    """The grids that show most of the pattern at a coarse look, each at the likeliest place."""
+    coarse: list[tuple[float, int, Profile]] = []
     for offset in range(64):
+        values = picture.values(offset % 8, offset // 8)
+        for profile in profiles if values.size else ():
+            at = grids[profile.name].find(coarse_means(profile, values))
+            coarse.append((at.score, offset, profile))
+    for _, offset, profile in nlargest(_GRIDS_LOOKED_AT, coarse, key=lambda each: each[0]):
         dy, dx = divmod(offset, 8)
-        carriers = picture.carriers(dx, dy)
-        for profile in profiles if carriers.present.any() else ():
-            grid = grids[profile.name]
-            soft = soft_slots(profile, carriers)
-            at = grid.find(soft)
-            yield _View(profile, grid, soft, 1.0, (dx, dy), (at.row, at.column), at.score)
+        soft = soft_slots(profile, picture.carriers(dx, dy))
+        at = grids[profile.name].find(np.tanh(soft / 2.0))
+        yield _View(
+            profile, grids[profile.name], soft, 1.0, (dx, dy), (at.row, at.column), at.score
+        )
 
 
 def _widths(picture: Picture, view: _View) -> Iterator[int]:
@@ -156,13 +199,17 @@ def _widths(picture: Picture, view: _View) -> Iterator[int]:
     yield from range(least, least + _MORE_TILES)
 
 
-def _gather(view: _View, count: int, tiles: int) -> Floats:
-    """LLRs of the coded bits, their copies added up."""
+def _placed(view: _View, tiles: int) -> _Placed:
     slots = view.grid.slots(view.soft.shape, view.origin, tiles)
     used = slots >= 0
+    return _Placed(slots[used], view.soft[used])
+
+
+def _gather(placed: _Placed, count: int) -> Floats:
+    """LLRs of the coded bits, their copies added up."""
     where = np.array(permutation(count, count), dtype=np.int64)
     return np.asarray(
-        np.bincount(where[slots[used] % count], view.soft[used], minlength=count), dtype=np.float64
+        np.bincount(where[placed.slots % count], placed.soft, minlength=count), dtype=np.float64
     )
 
 
@@ -170,9 +217,10 @@ def _decode(
     picture: Picture, view: _View, tiles: int, key: crypto.PrivateKey, kernel: str | None
 ) -> Found | None:
     """Try the sizes that a message can have here, those first whose copies agree best."""
-    for bits in _sizes(picture, view, tiles):
+    placed = _placed(view, tiles)
+    for bits in _sizes(picture, view, tiles, placed):
         code = TurboCode(bits, kernel=kernel)
-        llrs = _gather(view, code.coded_size, tiles)
+        llrs = _gather(placed, code.coded_size)
         scaled = np.clip(np.rint(llrs * _UNIT), -_CLAMP, _CLAMP).astype(np.int16)
         decided = code.decode(memoryview(scaled.tobytes()).cast("h"))
         found = message.from_bits(decided.bits)
@@ -190,23 +238,22 @@ def _open(found: bytes, key: crypto.PrivateKey) -> Opened | None:
         return None
 
 
-def _sizes(picture: Picture, view: _View, tiles: int) -> list[int]:
+def _sizes(picture: Picture, view: _View, tiles: int, placed: _Placed) -> list[int]:
     width, height = picture.size
     if view.origin != (0, 0) or view.offset != (0, 0):
         width = height = 8 * TILE * tiles
     most = message.most_bits(view.profile, width, height)
+    weak = np.tanh(placed.soft / 2.0)
     scores = {
-        bits: _agreement(view, TurboCode(bits).coded_size, tiles)
+        bits: _agreement(placed, weak, TurboCode(bits).coded_size)
         for bits in message.sizes_within(most)
     }
     return sorted(scores, key=lambda bits: -scores[bits])[:_SIZES_TRIED]
 
 
-def _agreement(view: _View, count: int, tiles: int) -> float:
+def _agreement(placed: _Placed, weak: Floats, count: int) -> float:
     """How far the copies of each coded bit agree, in standard deviations."""
-    slots = view.grid.slots(view.soft.shape, view.origin, tiles)
-    used = slots >= 0
-    places, weak = slots[used] % count, np.tanh(view.soft[used] / 2.0)
+    places = placed.slots % count
     joined = np.bincount(places, weak, minlength=count)
     squares = np.bincount(places, weak**2, minlength=count)
     fourth = float((weak**4).sum())

@@ -21,6 +21,8 @@ from occulta.schemes.robust.profiles import Profile
 CRC_SIZE = 4
 SIGNATURE_SIZE = 64
 LEAST_BITS = 640
+MOST_BITS = 1 << 20
+"""128 KiB: marking takes some 20 bytes of memory for each bit of the message."""
 _HEAD_SIZE = 3
 _SEAL_SIZE = crypto.ENCAPSULATED_SIZE + crypto.TAG_SIZE + CRC_SIZE + _HEAD_SIZE
 _SIGNED = 1 << 23
@@ -61,10 +63,15 @@ def sizes_within(most: int) -> list[int]:
     raise AssertionError("sizes never end")
 
 
-def most_bits(profile: Profile, width: int, height: int) -> int:
-    """Bits of the largest message that a picture of so many pixels carries; 0: none."""
+def gross_bits(profile: Profile, width: int, height: int) -> int:
+    """Bits that a picture of so many pixels carries, at most MOST_BITS."""
     blocks = (width // _BLOCK) * (height // _BLOCK)
-    return max(sizes_within(blocks // profile.blocks_per_bit), default=0)
+    return min(MOST_BITS, blocks // profile.blocks_per_bit)
+
+
+def most_bits(profile: Profile, width: int, height: int) -> int:
+    """Bits of the largest message that fits into them; 0: none."""
+    return max(sizes_within(gross_bits(profile, width, height)), default=0)
 
 
 def room(bits: int, signed: bool) -> int:
@@ -84,9 +91,11 @@ def seal(
     fitting = (bits for bits in sizes_within(most) if room(bits, signed) >= len(private))
     bits = next(fitting, 0)
     if not bits:
+        most_bytes = room(most, signed)
+        carries = f"{most_bytes} bytes" if most_bytes >= 0 else "nothing"
         raise OccultaError(
-            Reason.DOES_NOT_FIT, f"{len(private)} bytes of private data do not fit: this picture "
-            f"carries {max(0, room(most, signed))}" + (" beside a signature" if signed else "")
+            Reason.DOES_NOT_FIT, f"the private data does not fit: this picture carries {carries}"
+            + (" beside a signature" if signed else "")
         )
     signature = signing_key.sign(_statement(recipient, private)) if signing_key else b""
     head = (len(private) | _SIGNED * signed).to_bytes(_HEAD_SIZE, "big")

@@ -17,6 +17,7 @@ from occulta.codec import dct
 from occulta.codec.jpeg.coefficients import Header
 from occulta.codec.jpeg.salvage import DECODED, SALVAGE_LIMITS, salvage
 from occulta.limits import Limits
+from occulta.schemes.robust.mark import check_luminance
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -67,6 +68,11 @@ class Picture:
         rough = np.concatenate([part for _, part in found])
         return Carriers(values, rough, self._seen(values.shape[:2], bool(dx), bool(dy)))
 
+    def values(self, dx: int = 0, dy: int = 0) -> Floats:
+        """As `carriers`, the coefficients alone; 0 in blocks that were not received."""
+        found = np.concatenate([part[..., :PLACES] for part in self._strips(dx, dy)])
+        return found * self._seen(found.shape[:2], bool(dx), bool(dy))[..., None]
+
     def _strips(self, dx: int, dy: int) -> Iterator[Floats]:
         height, width = self.pixels.shape
         across, down = max(0, width - dx) // _SIDE, max(0, height - dy) // _SIDE
@@ -116,8 +122,12 @@ def equalised(picture: Picture, amount: float) -> Picture:
 
 
 def from_jpeg(data: bytes, limits: Limits = SALVAGE_LIMITS) -> Picture:
-    """What can be read of a sequential JPEG file, see `salvage`; raises OccultaError."""
+    """What can be read of a sequential JPEG file, see `salvage`; raises OccultaError.
+
+    NO_LUMINANCE among others: the first component of a file of another colour space shows nothing.
+    """
     found = salvage(data, limits)
+    check_luminance(found.header)
     table = np.array(found.table, dtype=np.float32)
     raw = np.frombuffer(found.coefficients, dtype=np.int16)
     blocks = raw.reshape(found.down, found.across, _BLOCK) * table

@@ -36,27 +36,38 @@ class Grid:
         signs = 1.0 - 2.0 * np.frombuffer(layout.pattern, dtype=np.uint8)
         self._pattern = signs.reshape(PERIOD, PERIOD) * marks
         self._signs = np.where(np.arange(layout.slots) & 1, -1.0, 1.0)
+        self._spectrum = np.fft.rfft2(self._pattern)
 
-    def score(self, soft: Floats, row: int = 0, column: int = 0) -> float:
-        """The pattern's correlation at one origin, in standard deviations."""
-        hard = self._hard(soft)
-        rows = (np.arange(hard.shape[0]) + row) % PERIOD
-        columns = (np.arange(hard.shape[1]) + column) % PERIOD
-        pattern = self._pattern[np.ix_(rows, columns)]
-        spread = float(np.sqrt(((np.tanh(soft / 2.0) ** 2).sum(-1) * (pattern != 0)).sum()))
-        return float((hard * pattern).sum()) / spread if spread > 1e-9 else 0.0
+    def score(self, expected: Floats, row: int = 0, column: int = 0) -> float:
+        """The pattern's correlation at one origin, in standard deviations.
 
-    def find(self, soft: Floats) -> Origin:
+        `expected`: the mean of each slot, 1 for a bit 0, -1 for 1; (down, across, slots).
+        """
+        pattern = self.pattern(expected.shape, row, column)
+        marked = pattern != 0.0
+        return self.score_of(expected[marked], pattern[marked])
+
+    def score_of(self, expected: Floats, pattern: Floats) -> float:
+        """The same for some blocks of the pattern, (n, slots) and (n,)."""
+        spread = float(np.sqrt((expected**2).sum()))
+        return float((expected @ self._signs * pattern).sum()) / spread if spread > 1e-9 else 0.0
+
+    def pattern(self, shape: tuple[int, ...], row: int = 0, column: int = 0) -> Floats:
+        """1 and -1 in blocks that carry the pattern, for its bits 0 and 1; 0 elsewhere."""
+        rows = (np.arange(shape[0]) + row) % PERIOD
+        columns = (np.arange(shape[1]) + column) % PERIOD
+        return np.asarray(self._pattern[np.ix_(rows, columns)])
+
+    def find(self, expected: Floats) -> Origin:
         """The origin of the best correlation; chance alone seldom gives more than 5.5."""
-        hard = self._hard(soft)
-        wrapped = np.zeros((PERIOD, PERIOD))
-        rows = np.arange(hard.shape[0]) % PERIOD
-        columns = np.arange(hard.shape[1]) % PERIOD
-        np.add.at(wrapped, np.ix_(rows, columns), hard)
-        spectrum = np.fft.rfft2(self._pattern) * np.conj(np.fft.rfft2(wrapped))
-        found = np.fft.irfft2(spectrum, s=(PERIOD, PERIOD))
+        hard = expected @ self._signs
+        down, across = (-(-size // PERIOD) for size in hard.shape)
+        whole = np.zeros((down * PERIOD, across * PERIOD))
+        whole[: hard.shape[0], : hard.shape[1]] = hard
+        wrapped = whole.reshape(down, PERIOD, across, PERIOD).sum(axis=(0, 2))
+        found = np.fft.irfft2(self._spectrum * np.conj(np.fft.rfft2(wrapped)), s=wrapped.shape)
         row, column = divmod(int(np.argmax(found)), PERIOD)
-        return Origin(row, column, self.score(soft, row, column))
+        return Origin(row, column, self.score(expected, row, column))
 
     def slots(self, shape: tuple[int, ...], origin: tuple[int, int], tiles: int) -> Places:
         """The slot of the picture that each slot here is, (down, across, slots); -1: pattern.
@@ -69,10 +80,6 @@ class Grid:
         tile = (rows // TILE * tiles)[:, None] + columns[None, :] // TILE
         placed = tile[..., None] * self.layout.tile_slots + self.order[np.maximum(number, 0)]
         return np.asarray(np.where(number[..., None] == PATTERN, -1, placed))
-
-    def _hard(self, soft: Floats) -> Floats:
-        """What each block says of the pattern's bit."""
-        return np.asarray((np.tanh(soft / 2.0) * self._signs).sum(axis=-1))
 
 
 assert CELLS == TILE * TILE

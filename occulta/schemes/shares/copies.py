@@ -159,7 +159,7 @@ class Copies:
     def _told(self, at: int, place: Place, number: int) -> list[int]:
         if self._frame_key is not None:
             pairs: list[tuple[Place, Place | None]] = [(place, None)]
-        elif self._holders[at] is self._opened.stream:
+        elif at == len(self._holders) - 1:  # the key stream
             pairs = [(other, place) for other in self._places[0].get(number, [])]
         else:
             pairs = [(place, other) for other in self._places[-1].get(number, [])]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from Crypto.Util.strxor import strxor
 
 from occulta.schemes.shares.damage import Damage
-from occulta.schemes.shares.locate import MOST_COPIES, Place, by_number, locate, search
+from occulta.schemes.shares.locate import (
+    LEAST_READ,
+    MOST_COPIES,
+    Front,
+    Locator,
+    Place,
+    by_number,
+    locate,
+    search,
+)
 from occulta.schemes.shares.opening import OpenSet, OpenShare
 from occulta.schemes.shares.segments import (
     HEAD_SIZE,
@@ -28,6 +38,8 @@ _MOST_FACTOR = 64
 _MOST_NUMBERS = 1 << 18
 """Segments of a frame of 8 GiB: none is looked for beyond."""
 _SOUND = 2 * TARGET
+_SPARE = 1 << 20
+"""Bytes of a share that are looked at behind as many copies as there may be of each segment."""
 
 
 class Finder:
@@ -39,9 +51,10 @@ class Finder:
         self._keys = keys
         self._damage = damage
         self.holders = [*opened.ciphers]
-        """The shares with a body, that of the key stream last."""
+        """The shares with a body, as far as they are looked at, that of the key stream last."""
         if opened.stream is not None:
             self.holders.append(opened.stream)
+        self._bound()
         found = self._locate_all()
         for share, places in zip(self.holders, found, strict=True):
             self._note_order(share, places)
@@ -85,13 +98,53 @@ class Finder:
         told = self._told(share, at, number)
         return None if told is None else told.segment
 
+    # Sizes.
+
+    def _bound(self) -> None:
+        """Look at no share far beyond the size that all of a set have, where one tells it.
+
+        A share that is whole does: every segment verifies, from the first to the last.
+        """
+        bodies = [share.source.size - share.start for share in self.holders]
+        if len(set(bodies)) < 2:
+            return
+        by_size = sorted(self.holders, key=lambda share: share.source.size - share.start)
+        size = next(filter(None, map(self._whole_size, by_size)), None)
+        if size is not None:
+            most = MOST_COPIES * size + _SPARE
+            self.holders[:] = [_up_to(share, share.start + most) for share in self.holders]
+
+    def _whole_size(self, share: OpenShare) -> int | None:
+        """The size of the body of a share that is whole."""
+        at, is_last, number = share.start, False, 0
+        while not is_last:
+            told = self._told(share, at, number)
+            if told is None or not self._verifies(share, at, number, told.segment):
+                return None
+            at, is_last, number = at + told.segment, told.is_last, number + 1
+        return at - share.start
+
+    def _verifies(self, share: OpenShare, at: int, number: int, size: int) -> bool:
+        sealed = share.source.read(at, size)
+        return len(sealed) == size and share.mac.holds(number, sealed)
+
+    def _worth(self, share: OpenShare, place: Place) -> int:
+        """A larger segment than most counts whole if it verifies."""
+        size = self._hint(share, place.at, place.number) or 0
+        is_large = _SOUND < size <= place.end - place.at
+        return size if is_large and self._verifies(share, place.at, place.number, size) else _SOUND
+
     # Marks.
 
     def _locate_all(self) -> list[list[Place]]:
         room = max((share.source.size for share in self.holders), default=0) // TARGET
-        numbers = _FACTOR * (room + _SPARE_NUMBERS)
         most = min(_MOST_FACTOR * (room + _SPARE_NUMBERS), _MOST_NUMBERS)
+        numbers = min(_FACTOR * (room + _SPARE_NUMBERS), most)
         found = [self._locate(share, range(numbers)) for share in self.holders]
+        self.holders[:] = [
+            _up_to(share, places[-1].end if places else share.start + LEAST_READ)
+            for share, places in zip(self.holders, found, strict=True)
+        ]
         while numbers < most and not self._has_end(found):
             batch = range(numbers, min(_FACTOR * numbers, most))
             found = [
@@ -105,8 +158,8 @@ class Finder:
         return {self._keys.mark(share.clear.index, number): number for number in numbers}
 
     def _locate(self, share: OpenShare, numbers: range) -> list[Place]:
-        hint = partial(self._hint, share)
-        return locate(share.source, share.start, self._marks(share, numbers), hint)
+        hint, worth = partial(self._hint, share), partial(self._worth, share)
+        return locate(share.source, share.start, self._marks(share, numbers), hint, worth)
 
     def _locate_more(
         self, share: OpenShare, numbers: range, places: list[Place]
@@ -116,10 +169,8 @@ class Finder:
         if not rest:
             return places
         marks, hint = self._marks(share, numbers), partial(self._hint, share)
-        more = [
-            place for start, end in rest
-            for place in locate(share.source, start, marks, hint, end)
-        ]
+        locator = Locator(share.source, marks, hint)
+        more = [place for start, end in rest for place in locator.within(start, end)]
         merged = sorted([*places, *more], key=lambda place: place.at)
         ends = [place.at for place in merged[1:]] + [share.source.size] * bool(merged)
         return [place._replace(end=end) for place, end in zip(merged, ends, strict=True)]
@@ -169,6 +220,10 @@ class Finder:
     def note(self, where: dict[int, set[int]], share: OpenShare, number: int) -> None:
         """Enter a segment of a share in an account of the damage."""
         where.setdefault(share.clear.index, set()).add(number)
+
+
+def _up_to(share: OpenShare, end: int) -> OpenShare:
+    return replace(share, source=Front(share.source, end))
 
 
 def in_order_of_rank(

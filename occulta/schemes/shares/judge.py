@@ -1,12 +1,13 @@
 """A damaged segment of rows of cells: which of its cells are damaged, by the hashes that were sent.
 
 Decoding goes on at restart markers that begin a row of cells once it lost step (restarts.py).
+Rows behind the damage are right where their hashes say so, in whatever way decoding came there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate, islice, zip_longest
+from itertools import accumulate, chain, islice, zip_longest
 from operator import and_
 from typing import NamedTuple
 
@@ -72,24 +73,59 @@ class Judge:
         if cut is None or not self.fits(segment):
             return None
         cells = _Cells(self.geometry, self._regions, self._before, segment, cut)
-        whole = [self._compared(Run(cut, 0, len(segment.data), segment.mcus), segment, cells)]
-        shown = cut.mcu + (0 if self._regions.rectangles else whole[0].mcus)
-        for run in restarts(self._decoder, segment, cut):
-            if run.cut.mcu >= shown or cells.are_damaged(run.cut, run.mcus):
-                whole.append(self._compared(run, segment, cells))
+        whole: list[Run] = []
+        shown: set[int] = set()
+        first = Run(cut, 0, len(segment.data), segment.mcus)
+        for run in chain([first], restarts(self._decoder, segment, cut)):
+            if not shown.issuperset(self._bands(run)):
+                whole += self._compared(run, segment, cells, shown)
         return Judged(segment, cells.damaged(), whole)
 
-    def _compared(self, run: Run, segment: Segment, cells: _Cells) -> Run:
-        """Decode a run and take what fits; returned with the MCUs that it shows.
+    def _bands(self, run: Run) -> range:
+        """The first MCU of each band of a run."""
+        step = self.geometry.lines * self.geometry.across
+        return range(run.cut.mcu, run.cut.mcu + run.mcus, step)
 
-        With regions of interest those are rows of which some cells are right: nothing vouches for
-        what is outside the regions.
+    def _compared(
+        self, run: Run, segment: Segment, cells: _Cells, shown: set[int]
+    ) -> list[Run]:
+        """Decode a run and take what fits; returns the rows of it that are shown.
+
+        Without regions of interest those that are right and not in `shown` (bands by their first
+        MCU) yet, which are entered there. With regions rows of which some cells are right: nothing
+        vouches for what is outside the regions.
         """
-        data = segment.data[run.start : run.stop]
-        hashes = self._decoder.decode(run.cut, data, run.mcus).hashes
-        found = cells.compare(run.cut, hashes)
-        if not self._regions.rectangles:
-            return run._replace(mcus=self._whole_mcus(run, found))
+        decoded = self._decoder.decode(run.cut, segment.data[run.start : run.stop], run.mcus)
+        fits = cells.compare(run.cut, decoded.hashes)
+        if self._regions.rectangles:
+            return [self._partly_right(run, decoded.hashes, cells)]
+        return list(self._right(run, decoded.bands, fits, shown))
+
+    def _right(
+        self, run: Run, bands: list[tuple[int, Cut]], fits: list[bool], shown: set[int]
+    ) -> Iterator[Run]:
+        """Stretches of whole rows that fit.
+
+        Behind damage each begins in the state in which decoding came there. Hashes cover the values
+        themselves, DC values with what was predicted: where all of them fit, that state is right.
+        """
+        geometry, found = self.geometry, None
+        for at, (start, cut) in enumerate(bands):
+            mcus = geometry.band_mcus(cut.mcu)
+            rows = geometry.row_of(cut.mcu + mcus) - geometry.row_of(cut.mcu)
+            fitting = fits[at * geometry.band_rows :][:rows]
+            if cut.mcu not in shown and len(fitting) == rows and all(fitting):
+                shown.add(cut.mcu)
+                before = 0 if found is None else found.mcus
+                found = found or Run(cut, run.start + start, run.stop, 0)
+                found = found._replace(mcus=before + mcus)
+            elif found is not None:
+                yield found._replace(stop=run.start + start)
+                found = None
+        if found is not None:
+            yield found
+
+    def _partly_right(self, run: Run, hashes: bytes, cells: _Cells) -> Run:
         right = cells.right(run.cut, hashes)
         first = self.geometry.first_cell(run.cut)
         end = right.runs[-1].stop - first if right else 0
@@ -154,18 +190,15 @@ class _Cells:
         self._runs_left = MAX_RUNS
         self._flags = bytearray(_BAD) * geometry.cells_in(cut, segment.mcus)
 
-    def compare(self, cut: Cut, hashes: bytes) -> int:
-        """Take what was decoded from a cut on; returns how many cells fit before one does not."""
+    def compare(self, cut: Cut, hashes: bytes) -> list[bool]:
+        """Take what was decoded from a cut on; returns of each row whether it fits as a whole."""
         width = HASH_SIZE * self._geometry.grid.columns
-        fitting, unbroken = 0, True
-        for row, at in enumerate(range(0, len(hashes), width), self._geometry.row_of(cut.mcu)):
-            decoded = hashes[at : at + width]
-            found = self._compare_row(row, decoded)
-            fitting += found if unbroken else 0
-            unbroken = unbroken and found * HASH_SIZE == width
-        return fitting
+        return [
+            self._compare_row(row, hashes[at : at + width])
+            for row, at in enumerate(range(0, len(hashes), width), self._geometry.row_of(cut.mcu))
+        ]
 
-    def _compare_row(self, row: int, hashes: bytes) -> int:
+    def _compare_row(self, row: int, hashes: bytes) -> bool:
         columns, count = self._geometry.grid.columns, len(hashes) // HASH_SIZE
         fitting = bytearray(_GOOD) * count
         for column, fits in self._matches(row, hashes):
@@ -173,8 +206,7 @@ class _Cells:
         base = row * columns - self._first
         known = self._flags[base : base + count]
         self._flags[base : base + count] = bytes(map(and_, known, fitting))
-        first = fitting.find(_BAD)
-        return count if first < 0 else first
+        return count == columns and _BAD not in fitting
 
     def right(self, cut: Cut, hashes: bytes) -> CellSet:
         """Of the cells decoded from a cut on those that have the hash which was sent.
@@ -208,11 +240,6 @@ class _Cells:
                 sent = self._sent[at + HASH_SIZE * (column - run.start) :][:HASH_SIZE]
                 yield column, hashes[HASH_SIZE * column :][:HASH_SIZE] == sent
             at += HASH_SIZE * len(run)
-
-    def are_damaged(self, cut: Cut, mcus: int) -> bool:
-        """Whether any cell of some rows is still damaged."""
-        start = self._geometry.first_cell(cut) - self._first
-        return self._flags.find(_BAD, start, start + self._geometry.cells_in(cut, mcus)) >= 0
 
     def damaged(self) -> CellSet:
         """Those that fit nowhere."""

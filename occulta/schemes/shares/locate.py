@@ -1,12 +1,14 @@
 """Where the segments of a share stand, found by their marks, whatever was moved, cut or put in.
 
 The next mark is looked for where the head of a segment says, then at multiples of 1 KiB, and only
-where it is missing at every byte. The work grows with the file and no faster.
+where it is missing at every byte. The work grows with what segments account for and no faster: a
+holder can make a share as long as it likes, and knows the marks of its own segments.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -20,6 +22,10 @@ _WINDOW = 1 << 18
 _LEAST_SCANNED = 1 << 7
 _FEW = 16
 MOST_COPIES = 4
+"""Copies of a segment in a share; further ones are not looked at."""
+LEAST_READ = 2 * MAX_SEGMENT
+MOST_TIMES = 4
+"""Bytes of a share that are looked at: the former, and so many times what its segments take."""
 
 
 class Source(Protocol):
@@ -45,49 +51,59 @@ class Place(NamedTuple):
     end: int
 
 
+class Front:
+    """A source up to some byte: what lies behind it is not looked at."""
+
+    def __init__(self, source: Source, end: int) -> None:
+        self._source = source
+        self.name = source.name
+        self.size = min(end, source.size)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes from `at` on, fewer at the end; raises OccultaError(INPUT_UNREADABLE)."""
+        return self._source.read(at, max(0, min(size, self.size - at)))
+
+
 Hint = Callable[[int, int], int | None]
 """The size that the head of a segment tells, by place and number; nobody vouches for it."""
+Worth = Callable[[Place], int]
+"""Bytes that a segment takes for certain in its place."""
 
 
 def locate(
     source: Source, start: int, marks: Mapping[bytes, int], hint: Hint | None = None,
-    end: int | None = None,
+    worth: Worth | None = None,
 ) -> list[Place]:
-    """Every segment that begins in [start, end), in order of place; `marks` name numbers.
+    """Every segment from `start` on, in order of place; `marks` name numbers.
 
-    `end` is that of the file if it is not given.
+    With `worth` not beyond what the segments found so far can make likely; the last place ends
+    where looking did.
     """
-    stop = source.size if end is None else end
-    finder = _Finder(source, marks, hint, stop)
-    found: list[Place] = []
-    at = finder.scan(start, stop)
-    while at is not None:
-        number = finder.number_at(at)
-        following = finder.next_mark(at, number)
-        found.append(Place(number, at, stop if following is None else following))
-        at = following
-    return found
+    return Locator(source, marks, hint).within(start, source.size, worth)
 
 
 def search(
     source: Source, start: int, places: list[Place], marks: Mapping[bytes, int]
 ) -> Iterator[Place]:
-    """Look where `locate` did not: for segments that stand inside the places of others."""
+    """Look where `locate` did not: for segments that stand inside the places of others.
+
+    The first place of each that is found.
+    """
+    locator = Locator(source, marks, None, most=1)
     if len(marks) <= _FEW:
         for mark, number in marks.items():
-            at = _Finder(source, marks, None, source.size).find(mark, start)
+            at = locator.find(mark, start)
             if at is not None:
                 yield Place(number, at, source.size)
         return
-    finder = _Finder(source, marks, None, source.size)
     for place in places:
         size = place.end - place.at
         at = place.at + MARK_SIZE
         while size % GRAIN or size > _SOUND:
-            found = finder.scan(at, place.end)
+            found = locator.scan(at, place.end)
             if found is None:
                 break
-            yield Place(finder.number_at(found), found, place.end)
+            yield Place(locator.take(found), found, place.end)
             at = found + MARK_SIZE
 
 
@@ -101,17 +117,51 @@ def by_number(places: list[Place]) -> dict[int, list[Place]]:
     return sorted_places
 
 
-class _Finder:
+class Locator:
+    """Looks for marks in a source, each of them `most` times in all."""
+
     def __init__(
-        self, source: Source, marks: Mapping[bytes, int], hint: Hint | None, end: int
+        self, source: Source, marks: Mapping[bytes, int], hint: Hint | None,
+        most: int = MOST_COPIES,
     ) -> None:
         self._source = source
-        self._marks = marks
+        self._marks = dict(marks)
         self._words = set(array("Q", b"".join(marks)))
         self._hint = hint
-        self._end = end
+        self._most = most
+        self._copies: Counter[int] = Counter()
+        self._end = source.size
         self._base = 0
         self._window = b""
+
+    def within(self, start: int, stop: int, worth: Worth | None = None) -> list[Place]:
+        """Every segment that begins in [start, stop), in order; `worth`: see `locate`."""
+        self._end = stop if worth is None else min(stop, start + LEAST_READ)
+        found: list[Place] = []
+        new: list[Place] = []
+        at = self.scan(start, self._end)
+        while at is not None:
+            number = self.take(at)
+            following = self.next_mark(at, number)
+            if self._copies[number] == 1:
+                new.append(Place(number, at, following or self._end))
+            while following is None and worth is not None and new and self._end < stop:
+                self._end = min(stop, self._end + MOST_TIMES * sum(map(worth, new)))
+                new.clear()
+                following = self.next_mark(at, number)
+            found.append(Place(number, at, self._end if following is None else following))
+            at = following
+        return found
+
+    def take(self, at: int) -> int:
+        """The number of the segment whose mark stands there; its last copy is not found again."""
+        mark = self._at(at)
+        number = self._marks[mark]
+        self._copies[number] += 1
+        if self._copies[number] == self._most:
+            del self._marks[mark]
+            self._words.discard(memoryview(mark).cast("Q")[0])
+        return number
 
     def _at(self, at: int) -> bytes:
         begin = at - self._base
@@ -119,10 +169,6 @@ class _Finder:
             self._base, begin = at, 0
             self._window = self._source.read(at, _WINDOW)
         return self._window[begin : begin + MARK_SIZE]
-
-    def number_at(self, at: int) -> int:
-        """The number of the segment whose mark stands there."""
-        return self._marks[self._at(at)]
 
     def next_mark(self, at: int, number: int) -> int | None:
         """Where the mark behind the one at `at` stands."""
@@ -136,7 +182,7 @@ class _Finder:
                     return self._probe(at, begin, self._end)
                 if told > at and self._marks.get(self._source.read(told, MARK_SIZE)) == number + 1:
                     return told
-            if probed is not None and self.number_at(probed) == number + 1:
+            if probed is not None and self._marks[self._at(probed)] == number + 1:
                 return probed
             found = self.scan(begin, end if probed is None else probed)
             if found is not None or probed is not None:

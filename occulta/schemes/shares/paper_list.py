@@ -139,6 +139,12 @@ def judge(
     return [found == known for found, known in zip(hashes, listed, strict=True)]
 
 
+def is_listed(carried: Carried, blocks: int, check_key: bytes) -> bool:
+    """Whether a plane carries the list of so many blocks and the check value of it."""
+    bits = joined(*carried)[: blocks * _BITS + 8 * paper.CHECK_SIZE]
+    return _checked(bits, check_key) is not None
+
+
 def _checked(bits: bytes, check_key: bytes) -> list[bytes] | None:
     """The hash list of a plane whose check value holds."""
     data = paper.from_bits(bits)

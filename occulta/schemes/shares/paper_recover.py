@@ -12,7 +12,7 @@ from operator import or_
 from occulta.codec import chaos
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.shares import paper
-from occulta.schemes.shares.paper_list import Carried
+from occulta.schemes.shares.paper_list import Carried, is_listed
 from occulta.schemes.shares.paper_locate import Damage, Plane, compare, locate
 from occulta.schemes.shares.paper_parameters import Parameters, digest_of
 from occulta.schemes.shares.paper_watermark import possible_values, separate
@@ -27,12 +27,14 @@ GREY = 128
 class Recovered:
     """The restored image; the original only where `damage` is None or says `restored`.
 
-    `blocks`: those of the regions.
+    `blocks`: those of the regions. `strangers`: names of the shares most of whose pixels cannot be
+    of this image; they are another's, or were overwritten.
     """
 
     raster: Raster
     blocks: tuple[Box, ...]
     damage: Damage | None
+    strangers: tuple[str, ...] = ()
 
     def verified(self) -> Raster:
         """What is proved right of the image, the rest in grey.
@@ -42,23 +44,29 @@ class Recovered:
         """
         if self.damage is None or self.damage.restored:
             return self.raster
-        unproved = {*self.damage.blocks, *self.damage.unverified}
-        return self.raster.kept([box for box in self.blocks if box not in unproved], GREY)
+        return self.raster.kept(self.right, GREY)
+
+    @property
+    def right(self) -> list[Box]:
+        """The blocks that are proved right."""
+        damage = self.damage
+        unproved = set() if damage is None else {*damage.blocks, *damage.unverified}
+        return [box for box in self.blocks if box not in unproved]
 
 
 def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = None) -> Recovered:
     """Restore and verify. Raises OccultaError:
 
     SHARE_SIZE, SHARE_TWICE, SHARES_MIXED (one in the other's place), SHARES_OF_DIFFERENT_SETS (or
-    altered in most of its pixels), DIGEST_MISMATCH and BAD_PARAMETERS (parameters that belong to
-    the shares and contradict themselves).
+    overwritten until nothing of the image can be told), DIGEST_MISMATCH and BAD_PARAMETERS
+    (parameters that belong to the shares and contradict themselves).
     """
     _check_sizes(shares, parameters)
     digests = digest_of(shares.a), digest_of(shares.b)
     _check_places(digests, parameters)
     altered = digests[0] != parameters.share_digests[0], digests[1] != parameters.share_digests[1]
     blocks = tuple(blocks_of(parameters.regions))
-    planes = _restore(shares, parameters, len(blocks), altered, kernel)
+    planes, strangers = _restore(shares, parameters, len(blocks), altered, kernel)
     raster = _join(planes, parameters)
     is_original = digest_of(raster) == parameters.digest
     if not any(altered):
@@ -66,10 +74,11 @@ def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = N
             raise OccultaError(Reason.DIGEST_MISMATCH, "the restored image is not the original")
         return Recovered(raster, blocks, None)
     if is_original:
-        damage = compare(shares, raster, parameters, altered, kernel)
-    else:
-        damage = locate(planes, raster, parameters, altered)
-    return Recovered(raster, blocks, damage)
+        return Recovered(raster, blocks, compare(shares, raster, parameters, altered, kernel))
+    damage = locate(planes, raster, parameters, altered)
+    found = Recovered(raster, blocks, damage, strangers)
+    _refuse_strangers(found, planes, parameters)
+    return found
 
 
 def _check_sizes(shares: paper.Shares, parameters: Parameters) -> None:
@@ -95,22 +104,22 @@ def _check_places(digests: tuple[bytes, bytes], parameters: Parameters) -> None:
 def _restore(
     shares: paper.Shares, parameters: Parameters, blocks: int, altered: tuple[bool, bool],
     kernel: str | None,
-) -> tuple[Plane, Plane]:
-    """Section 3.2, steps 2 and 3."""
+) -> tuple[tuple[Plane, Plane], tuple[str, ...]]:
+    """Section 3.2, steps 2 and 3; also the strangers."""
     size = 8 * (paper.HASH_SIZE * blocks + paper.CHECK_SIZE)
-    found = []
+    found, strangers = [], []
     for index, values in enumerate((_HIGH_VALUES, _LOW_VALUES)):
         share, rounds = shares[index].pixels, parameters.rounds[index]
         _check_length(sum(each.carriers for each in rounds), size, len(share))
         matrices = chaos.key_matrices(parameters.keys[index], len(share), kernel=kernel)
         marked = chaos.gather(share, *matrices, kernel)
-        if altered[index]:
-            _refuse_stranger(marked, possible_values(values, rounds), "ab"[index])
+        if altered[index] and _is_noise(marked, possible_values(values, rounds)):
+            strangers.append(f"share {'ab'[index]}")
         pixels, parts = separate(marked, rounds)
         impossible = bytes(value not in values for value in range(256))
         marks = pixels.translate(impossible) if altered[index] else b""
         found.append(Plane(pixels, Carried(rounds, parts), marks))
-    return found[0], found[1]
+    return (found[0], found[1]), tuple(strangers)
 
 
 def _check_length(carriers: int, size: int, pixels: int) -> None:
@@ -121,13 +130,26 @@ def _check_length(carriers: int, size: int, pixels: int) -> None:
         )
 
 
-def _refuse_stranger(marked: bytes, possible: set[int], name: str) -> None:
-    """A share of another image, or a wrong key's, gives noise: few values a plane can have."""
+def _is_noise(marked: bytes, possible: set[int]) -> bool:
+    """A share of another image, or a wrong key's, has few values that a plane can have."""
     likely = len(marked.translate(None, bytes(set(range(256)) - possible)))
-    if 2 * likely < len(marked):
+    return 2 * likely < len(marked)
+
+
+def _refuse_strangers(
+    found: Recovered, planes: tuple[Plane, Plane], parameters: Parameters
+) -> None:
+    """Where neither a hash list nor a block says that anything is of this image."""
+    if not found.strangers or found.right:
+        return
+    carried = (plane.carried for plane in planes)
+    if not any(is_listed(each, len(found.blocks), parameters.check_key) for each in carried):
+        many = len(found.strangers) > 1
         raise OccultaError(
             Reason.SHARES_OF_DIFFERENT_SETS,
-            f"share {name} does not belong to these parameters, or most of it was altered",
+            f"{' and '.join(found.strangers)} {'do' if many else 'does'} not belong to these "
+            "parameters, or most of it was altered",
+            "give both share images and the parameters of one run of protect; fetch them again",
         )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from occulta.errors import OccultaError, Reason
 
-BCH_FIELD, BCH_ERRORS, BCH_DATA = 9, 45, 23
-"""BCH (511, 184) over GF(2^9), shortened to whole bytes: 45 wrong bits of a word corrected."""
+BCH_FIELD, BCH_ERRORS, BCH_DATA = 9, 45, 22
+"""BCH (511, 184) over GF(2^9), shortened to (503, 176): 45 wrong bits of a word are corrected."""
 _RS_WORD = 255
 _INSTALL = "pip install 'occulta[attacks]'"
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from multiprocessing import active_children
 from pathlib import Path
 from typing import NamedTuple
 
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
-from occulta.schemes.robust.profiles import PROFILES
 from sim.attacks import command
 from sim.attacks.picture import luminance
-from sim.attacks.robust import codes, report, results, schemes
+from sim.attacks.robust import choice, codes, report, results
 from sim.attacks.robust.results import Evaluation
 from sim.attacks.robust.study import Result, study
 from sim.pixels import Pixels
@@ -89,22 +89,28 @@ def _luminance(path: Path) -> Pixels:
 
 
 def _measure(options: Options, paths: Sequence[Path], skipped: Sequence[str]) -> Evaluation:
-    profiles = [*dict.fromkeys(options.profiles)] or [*PROFILES]
+    profiles = [*dict.fromkeys(options.profiles)] or [*choice.NAMES]
     rivals = codes.available()
-    for name in codes.CODES.keys() - set(rivals):
-        _say(f"without {name}: the extra `attacks` is not installed")
-    compared = schemes.names(profiles, rivals)
-    tasks = [_Task(p, name, s) for p in paths for s in range(options.seeds) for name in compared]
-    each = options.seeds * len(compared)
+    for name in codes.CODES:
+        if name not in rivals:
+            _say(f"without {name}: the extra `attacks` is not installed")
+    compared = choice.names(profiles, rivals)
+    tasks = [task for path in paths for task in _tasks(path, compared, options.seeds)]
     found: list[Result] = []
-    for result in _done(tasks):
+    for task, result in zip(tasks, _done(tasks), strict=True):
         found.append(result)
-        if len(found) % each == 0:
-            _say(f"measured {result.picture}, {len(found) // each} of {len(paths)}")
+        if task is tasks[-1] or task.path != tasks[len(found)].path:
+            _say(f"measured {result.picture}, {paths.index(task.path) + 1} of {len(paths)}")
     return Evaluation(
         options.pictures.name, tuple(compared), tuple(profiles), options.seeds, tuple(found),
         tuple(skipped),
     )
+
+
+def _tasks(path: Path, compared: Sequence[str], seeds: int) -> Iterator[_Task]:
+    """Rivals with the first seed only."""
+    for seed in range(seeds):
+        yield from (_Task(path, n, seed) for n in compared if seed == 0 or not choice.is_rival(n))
 
 
 def _done(tasks: Sequence[_Task]) -> Iterator[Result]:
@@ -113,12 +119,19 @@ def _done(tasks: Sequence[_Task]) -> Iterator[Result]:
     if workers == 1:
         yield from map(_work, tasks)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    pool = ProcessPoolExecutor(workers)
+    try:
         yield from pool.map(_work, tasks)
+    except BaseException:  # nobody waits for what was begun
+        for process in active_children():
+            process.kill()
+        raise
+    finally:
+        pool.shutdown()
 
 
 def _work(task: _Task) -> Result:
-    scheme = schemes.by_name(task.scheme)
+    scheme = choice.by_name(task.scheme)
     return study(task.path.name, _luminance(task.path), scheme, task.seed)
 
 

@@ -47,10 +47,11 @@ def _table(table: Table) -> str:
 
 def _plots(found: Evaluation) -> str:
     text = "Share of the messages that were recovered, over the strength of the attack."
-    return page.section("Recovery", page.paragraph(text), page.gallery([
-        plots.recovery(name, _strengths(attacks), _lines(found, attacks))
-        for name, attacks in _STRENGTHS.items()
-    ]))
+    figures = []
+    for name, attacks in _STRENGTHS.items():
+        done = [attack for attack in attacks if results.trials(found.marked, attack)]
+        figures += [plots.recovery(name, _strengths(done), _lines(found, done))] if done else []
+    return page.section("Recovery", page.paragraph(text), page.gallery(figures))
 
 
 def _strengths(attacks: Sequence[str]) -> list[str]:

@@ -13,6 +13,8 @@ NONE = "-"
 _PLAIN = ("scheme", "bits", "coded", "PSNR", "SSIM", "bpp")
 _TABLE_5 = ("gaussian:0.5", "jpegratio:5", "median:3")
 _TABLE_6 = ("jpeg:90", "saltpepper:0.01", "sharpen")
+_NO_MARGIN = -99.0
+"""See `extract.margin`: nothing of the message was there."""
 ALL = "ok"
 """Every message of the cell was recovered."""
 
@@ -80,7 +82,8 @@ def tables(found: Evaluation) -> list[Table]:
 _PLAIN_NOTE = (
     f"{ALL}: every message of every picture and seed came back exactly; otherwise how many did. "
     "PSNR (dB) and SSIM compare the marked picture with the same one as plain JPEG of quality 90, "
-    "means over pictures and seeds; bits of a message with its seal, bpp the same per pixel."
+    "means over pictures and seeds; bits of a message with its seal, bpp the same per pixel. Other "
+    "codes on the same lattice, and pictures that have moved, with the first seed only."
 )
 
 
@@ -177,8 +180,9 @@ def _errors(found: Evaluation) -> Table:
 
 
 def _both(found: Sequence[Trial]) -> str:
-    before = fmean(trial.before for trial in found) if found else 0.0
-    return f"{before:.4f} {_after(found)}"
+    if not found:
+        return NONE
+    return f"{fmean(trial.before for trial in found):.4f} {_after(found)}"
 
 
 def failures(found: Evaluation) -> list[str]:
@@ -195,9 +199,13 @@ def failures(found: Evaluation) -> list[str]:
 
 
 def _loss(lost: Sequence[Trial], count: int) -> str:
-    margins = sorted({f"{t.margin:.2f}" for t in lost if t.margin is not None}, key=float)
-    shown = " to ".join(margins[:: max(1, len(margins) - 1)]) + " dB" if margins else "unreadable"
-    return f"{len(lost)} of {count} lost, margin {shown}"
+    margins = sorted(_NO_MARGIN if t.margin is None else t.margin for t in lost)
+    ends = dict.fromkeys(map(_decibels, (margins[0], margins[-1])))
+    return f"{len(lost)} of {count} lost, margin {' to '.join(ends)}"
+
+
+def _decibels(margin: float) -> str:
+    return "nothing" if margin <= _NO_MARGIN else f"{margin:.2f} dB"
 
 
 def refusals(found: Evaluation) -> list[str]:

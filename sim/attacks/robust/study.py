@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from occulta.errors import OccultaError
-from occulta.schemes.robust import picture as received
 from sim import pixels
 from sim.attacks import catalogue
 from sim.attacks import picture as pictures
@@ -106,9 +105,10 @@ def study(name: str, luminance: Pixels, scheme: Scheme, seed: int) -> Result:
     )
 
 
-def _attacks(seed: int) -> list[str]:
+def _attacks(scheme: Scheme, seed: int) -> list[str]:
     """The search for what has moved takes long: only with the first seed."""
-    return [attack for attack in (*ATTACKS, *BEYOND) if seed == 0 or not _moves(attack)]
+    follows = scheme.follows and seed == 0
+    return [attack for attack in (*ATTACKS, *BEYOND) if follows or not _moves(attack)]
 
 
 def _moves(attack: str) -> bool:
@@ -117,7 +117,7 @@ def _moves(attack: str) -> bool:
 
 def _trials(scheme: Scheme, sent: Sent, seed: int) -> Iterator[Trial]:
     """Without attacks that cannot be had of this picture."""
-    for attack in _attacks(seed):
+    for attack in _attacks(scheme, seed):
         texts = [] if attack == NONE else attack.split()
         with suppress(OccultaError):
             left = catalogue.apply(Picture(sent.file), map(catalogue.parse, texts), seed)
@@ -126,13 +126,6 @@ def _trials(scheme: Scheme, sent: Sent, seed: int) -> Iterator[Trial]:
 
 def _outcome(scheme: Scheme, sent: Sent, left: Picture, moved: bool) -> Outcome:
     try:
-        picture = _received(left)
+        return scheme.receive(sent, left, moved)
     except OccultaError:  # damaged beyond any reading
         return Outcome(False, 0.5, 0.5, None)
-    return scheme.receive(sent, picture, moved)
-
-
-def _received(left: Picture) -> received.Picture:
-    if left.pixels is None:
-        return received.from_jpeg(left.file)
-    return received.from_luminance(pictures.luminance(left.pixels))

@@ -1,0 +1,436 @@
+"""Robust hiding by its commands: there and back through what a picture suffers, and refusals."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from occulta.program import pgm, rasters
+from occulta.schemes.robust import message
+from occulta.schemes.robust.profiles import PROFILES
+from occulta.schemes.shares.raster import Raster
+from onboard.__main__ import PROFILES as OFFERED
+from tests import jpegs
+from tests.cli import Outcome, Place, assert_error, call, environment, names, run
+
+SECRET = b"48.20N 16.37E"
+ROBUST = ("--scheme", "robust")
+SIDE = 384
+"""1152 gross bits of the profile default."""
+LIGHT = 272
+"""1156 gross bits of the profile light: room for a signature."""
+
+
+def scene(side: int, **options: Any) -> bytes:
+    return jpegs.encode(3, side, side, **{"quality": 90, **options})
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """With a picture for the profile light."""
+    return Place(tmp_path, scene(LIGHT), SECRET)
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Marked with the default profile."""
+    place = Place(tmp_path_factory.mktemp("marked"), scene(SIDE), SECRET)
+    done = place.protect(*ROBUST)
+    assert (done.status, done.err) == (0, ""), done
+    assert done.out.endswith(b" bytes, default, a message of 640 bits, not signed\n")
+    return place.marked.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Marked with the profile light, signed."""
+    place = Place(tmp_path_factory.mktemp("signed"), scene(LIGHT), SECRET)
+    done = place.protect(*ROBUST, "--profile", "light", "--sign", place.key("satellite.key"))
+    assert (done.status, done.err) == (0, ""), done
+    return place.marked.read_bytes()
+
+
+def recover(place: Place, data: bytes, *extra: object, profile: str = "default") -> Outcome:
+    """Of a file with this content, looking for one profile alone."""
+    place.marked.write_bytes(data)
+    return place.recover(*ROBUST, "--profile", profile, *extra)
+
+
+def assert_found(place: Place, done: Outcome, trust: str = "unsigned") -> None:
+    assert (done.status, done.err) == (0, ""), done
+    assert names(place.folder) == ["private.bin", "report.json"]
+    assert (place.folder / "private.bin").read_bytes() == SECRET
+    assert (place.folder / "private.bin").stat().st_mode & 0o777 == 0o600
+    report = place.report()
+    assert report["intact"] and "error" not in report
+    assert report["verdict"].startswith(f"intact, {trust}: 13 private bytes, ")
+    assert report["authentic"] is (trust == "authentic")
+
+
+# --- there and back
+
+WAYS = {
+    "as it is": lambda image, data: data,
+    "quality 50": lambda image, data: saved(image, "JPEG", quality=50),
+    "progressive": lambda image, data: saved(image, "JPEG", quality=75, progressive=True),
+    "as RGB": lambda image, data: saved(image, "JPEG", quality=75, keep_rgb=True),
+    "png": lambda image, data: saved(image, "PNG"),
+    "tiff": lambda image, data: saved(image, "TIFF"),
+    "webp": lambda image, data: saved(image, "WEBP", quality=75),
+    "pgm": lambda image, data: pgm.encode(Raster(SIDE, SIDE, image.convert("L").tobytes())),
+    "zeros in the middle": lambda image, data: data[:30_000] + bytes(2_000) + data[32_000:],
+    "the end lost": lambda image, data: data[: len(data) * 9 // 10],
+    "an end that is no JPEG": lambda image, data: data + bytes(1000),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_message_comes_back(way: str, tmp_path: Path, marked: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    with Image.open(io.BytesIO(marked)) as image:
+        spoiled = WAYS[way](image, marked)
+    assert_found(place, recover(place, spoiled))
+    report = place.report()
+    assert (report["profile"], report["message_bits"]) == ("default", 640)
+    assert 0 <= report["corrected_bits"] < report["compared_bits"] <= 3 * 640 + 12
+    assert report["margin_db"] > 0
+    assert report["grid_offset"] == report["first_block"] == [0, 0]
+    assert (report["origin"], report["signed"]) == ("not checked", False)
+
+
+@pytest.mark.slow
+def test_a_cropped_picture(tmp_path: Path, marked: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    with Image.open(io.BytesIO(marked)) as image:
+        spoiled = saved(image.crop((21, 13, SIDE, SIDE)), "PNG")
+    assert_found(place, recover(place, spoiled))
+    report = place.report()
+    assert (report["grid_offset"], report["first_block"]) == ([3, 3], [2, 3])
+
+
+def test_every_profile_is_looked_for(tmp_path: Path, signed: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    place.marked.write_bytes(signed)
+    assert_found(place, place.recover(*ROBUST), "signature not checked")
+    assert place.report()["profile"] == "light"
+    assert place.report()["signed"]
+
+
+def test_through_pipes(place: Place) -> None:
+    to = ("--to", place.key("recipient.pub"), "--profile", "light")
+    piped = {"input": place.image.read_bytes()}
+    done = run("onboard", "protect", "-", *ROBUST, *to, "--private", place.private, "-o", "-",
+               **piped)
+    assert (done.status, done.err, done.out[:2]) == (0, "", b"\xff\xd8")
+    back = run(
+        "ground", "recover", "-", *ROBUST, "--profile", "light", "--key",
+        place.key("recipient.key"), "-o", place.folder, input=done.out,
+    )
+    assert_found(place, back)
+
+
+def test_private_data_from_a_pipe(place: Place) -> None:
+    words = place.to_protect(*ROBUST, "--profile", "light", private="-")
+    assert run("onboard", *words, input=SECRET).status == 0
+    assert_found(place, place.recover(*ROBUST, "--profile", "light"))
+
+
+def test_json(place: Place) -> None:
+    done = place.protect(*ROBUST, "--profile", "light", "--json")
+    assert done.json == {
+        "output": str(place.marked), "scheme": "robust", "profile": "light", "private_bytes": 13,
+        "message_bits": 640, "original_bytes": place.image.stat().st_size,
+        "marked_bytes": place.marked.stat().st_size, "recipients": 1, "signed": False,
+    }
+    done = place.recover(*ROBUST, "--profile", "light", "--json")
+    assert done.json == place.report()
+    assert done.json["scheme"] == "robust"
+
+
+def test_metadata_stays_and_the_picture_is_gray_or_colour(tmp_path: Path) -> None:
+    comment = b"\xff\xfe\x00\x07hello"
+    data = scene(LIGHT, mode="L")
+    place = Place(tmp_path, data[:2] + comment + data[2:], SECRET)
+    assert place.protect(*ROBUST, "--profile", "light").status == 0
+    assert comment in place.marked.read_bytes()
+    with Image.open(place.marked) as image:
+        assert (image.mode, image.size) == ("L", (LIGHT, LIGHT))
+    assert_found(place, place.recover(*ROBUST, "--profile", "light"))
+
+
+# --- whose it is
+
+
+def test_signed_by_the_satellite(tmp_path: Path, signed: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    known = ("--satellite", place.key("foreign.pub"), "--satellite", place.key("satellite.pub"))
+    assert_found(place, recover(place, signed, *known, profile="light"), "authentic")
+    assert place.report()["origin"] == "verified"
+
+
+def assert_not_verified(place: Place, done: Outcome, saying: str) -> None:
+    assert_error(done, 503, saying)
+    place.assert_report_only(503)
+    assert place.report()["origin"] == "not verified"
+
+
+def test_signed_by_another(tmp_path: Path, signed: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    done = recover(place, signed, "--satellite", place.key("foreign.pub"), profile="light")
+    assert_not_verified(place, done, "the signature is not that of a satellite given")
+
+
+def test_unsigned_is_never_authentic(tmp_path: Path, marked: bytes) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    done = recover(place, marked, "--satellite", place.key("satellite.pub"))
+    assert_not_verified(place, done, "the signature is missing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["other", "recipient"])
+def test_nothing_for_this_key(tmp_path: Path, signed: bytes, key: str) -> None:
+    """A message for somebody else, and a picture without any."""
+    place = Place(tmp_path, scene(LIGHT), SECRET)
+    place.marked.write_bytes(signed if key == "other" else place.image.read_bytes())
+    done = place.recover(*ROBUST, "--profile", "light", key=f"{key}.key")
+    assert_error(done, 509, "no message for this key can be read (profiles tried: light)")
+    place.assert_report_only(509)
+    report = place.report()
+    assert report["private_bytes"] is report["profile"] is report["margin_db"] is None
+    assert report["authentic"] is False
+
+
+# --- what fits
+
+
+def capacity(place: Place, profile: str) -> Any:
+    done = call("onboard", "capacity", place.image, *ROBUST, "--profile", profile, "--json")
+    assert (done.status, done.err) == (0, "")
+    return done.json
+
+
+def test_capacity_of_512_pixels(tmp_path: Path) -> None:
+    place = Place(tmp_path, scene(512), b"")
+    assert capacity(place, "max") == {
+        "scheme": "robust", "profile": "max", "gross_bits": 1024, "message_bits": 1024,
+        "private_bytes": 9, "private_bytes_unsigned": 73, "fits": True, "fits_unsigned": True,
+    }
+    assert capacity(place, "default")["private_bytes_unsigned"] == 2048 // 8 - 55
+    assert capacity(place, "light")["gross_bits"] == 4096
+    done = call("onboard", "capacity", place.image, *ROBUST)
+    assert done.out == b"201 private bytes fit unsigned, 137 signed: 2048 gross bits " \
+        b"(profile default)\n"
+
+
+@pytest.mark.parametrize(("side", "profile", "said"), [
+    (208, "light", "25 private bytes fit unsigned, nothing signed: 676 gross bits (profile light)"),
+    (208, "max", "nothing fits, not even an empty file: 169 gross bits (profile max)"),
+])
+def test_capacity_of_small_pictures(tmp_path: Path, side: int, profile: str, said: str) -> None:
+    place = Place(tmp_path, scene(side), b"")
+    done = call("onboard", "capacity", place.image, *ROBUST, "--profile", profile)
+    assert done.out.decode() == said + "\n"
+    done = place.protect(*ROBUST, "--profile", profile, "--sign", place.key("satellite.key"))
+    assert_error(done, 400, "does not fit: this picture carries nothing beside a signature")
+    place.assert_nothing_marked()
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_as_many_bytes_as_capacity_says(place: Place, is_signed: bool) -> None:
+    fits = capacity(place, "light")["private_bytes" if is_signed else "private_bytes_unsigned"]
+    extra = ("--sign", place.key("satellite.key")) if is_signed else ()
+    place.private.write_bytes(bytes(fits + 1))
+    done = place.protect(*ROBUST, "--profile", "light", *extra)
+    assert_error(done, 400, f"the private data does not fit: this picture carries {fits} bytes")
+    place.assert_nothing_marked()
+    place.private.write_bytes(bytes(fits))
+    assert place.protect(*ROBUST, "--profile", "light", *extra).status == 0
+
+
+def test_a_file_larger_than_any_picture_carries(place: Place) -> None:
+    place.private.write_bytes(bytes(message.MOST_BITS))
+    assert_error(place.protect(*ROBUST, "--profile", "light"), 400, "this picture carries 89 bytes")
+    place.assert_nothing_marked()
+    done = run("onboard", *place.to_protect(*ROBUST, output="-"))
+    assert_error(done, 400)
+
+
+def test_the_largest_message_is_bounded() -> None:
+    assert message.most_bits(PROFILES["light"], 65_535, 65_535) == message.MOST_BITS
+    assert message.gross_bits(PROFILES["light"], 65_535, 65_535) == message.MOST_BITS
+
+
+# --- refusals
+
+
+def test_two_recipients(place: Place) -> None:
+    done = place.protect(*ROBUST, "--to", place.key("other.pub"))
+    assert_error(done, 200, "at most 1 recipients")
+    place.assert_nothing_marked()
+
+
+WRONG_USE = {
+    "another scheme's profile": (["--profile", "exact"], {}, "has no profile exact"),
+    "regions": (["--roi", "0,0,8,8"], {}, "takes no option of shares"),
+    "holders": (["--holders", "2/3"], {}, "takes no option of shares"),
+    "two pipes in": ([], {"image": "-", "private": "-"}, "cannot both be standard input"),
+    "two texts out": (["--json"], {"output": "-"}, "cannot both be standard output"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_USE)
+def test_wrong_use_of_protect(place: Place, wrong: str) -> None:
+    extra, other, saying = WRONG_USE[wrong]
+    done = place.protect(*ROBUST, *extra, **other)
+    assert (done.status, done.err.splitlines()[0][:9]) == (2, "error 200")
+    assert saying in done.err
+    place.assert_nothing_marked()
+
+
+def test_robust_needs_a_private_file_and_others_take_no_profile_of_it(place: Place) -> None:
+    to = ("--to", place.key("recipient.pub"), "-o", place.marked)
+    done = call("onboard", "protect", place.image, *ROBUST, *to)
+    assert_error(done, 200, "the scheme robust needs --private")
+    assert_error(place.protect("--profile", "max"), 200, "reversible has no profile max")
+    assert_error(
+        call("onboard", "capacity", place.image, "--profile", "light"), 200, "no profile light"
+    )
+
+
+PICTURES = {
+    "empty": (b"", 300),
+    "no JPEG": (b"GIF89a", 301),
+    "progressive": (scene(LIGHT, progressive=True), 315),
+    "cut": (scene(LIGHT)[:9000], 302),
+    "cut in its headers": (scene(LIGHT)[:300], 302),
+    "RGB": (scene(LIGHT, keep_rgb=True), 346),
+    "CMYK": (scene(LIGHT, mode="CMYK"), 346),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_pictures_that_cannot_be_marked(kind: str, tmp_path: Path) -> None:
+    data, number = PICTURES[kind]
+    place = Place(tmp_path, data, SECRET)
+    assert_error(place.protect(*ROBUST, "--profile", "light"), number)
+    place.assert_nothing_marked()
+    if kind != "cut":  # which no header tells
+        assert_error(call("onboard", "capacity", place.image, *ROBUST), number)
+
+
+def test_nothing_is_overwritten(place: Place, signed: bytes) -> None:
+    place.marked.write_bytes(signed)
+    assert_error(place.protect(*ROBUST), 205)
+    assert place.marked.read_bytes() == signed
+    place.folder.mkdir()
+    (place.folder / "private.bin").write_bytes(b"older")
+    assert_error(place.recover(*ROBUST), 205)
+    assert names(place.folder) == ["private.bin"]
+
+
+def test_files_that_are_not_there(place: Place) -> None:
+    assert_error(place.protect(*ROBUST, private=place.root / "none"), 329)
+    assert_error(place.protect(*ROBUST, image=place.root / "none"), 329)
+    assert_error(place.recover(*ROBUST), 329)
+    assert not place.folder.exists()
+
+
+def test_wrong_use_of_recover(place: Place, signed: bytes) -> None:
+    place.marked.write_bytes(signed)
+    assert_error(place.recover(*ROBUST, output="-"), 200)
+    assert_error(place.recover("--profile", "max"), 200, "--profile is for the scheme robust")
+    line = place.to_recover(*ROBUST)
+    assert_error(call("ground", *line[:2], place.image, *line[2:]), 200, "takes one marked file")
+
+
+UNREADABLE = {
+    "empty": (b"", 300),
+    "text": (b"no picture at all", 338),
+    "half a PNG": (saved(Image.new("L", (64, 64)), "PNG")[:60], 338),
+    "a PGM that is cut": (b"P5\n64 64\n255\n" + bytes(100), 338),
+    "too many pixels": (saved(Image.new("1", (9000, 9000)), "PNG"), 316),
+    "a bomb": (saved(Image.new("1", (30_000, 30_000)), "PNG"), 338),
+    "EPS, which would start another program": (b"%!PS-Adobe-3.0 EPSF-3.0\n", 338),
+    "the beginning of a JPEG": (scene(LIGHT)[:300], 302),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_files_that_cannot_be_read(kind: str, tmp_path: Path) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    data, number = UNREADABLE[kind]
+    assert_error(recover(place, data), number)
+    place.assert_report_only(number)
+
+
+def test_pictures_smaller_than_a_block(tmp_path: Path) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    assert_error(recover(place, pgm.encode(Raster(5, 3, bytes(15)))), 509)
+    place.assert_report_only(509)
+
+
+def test_deep_samples_give_their_upper_bits() -> None:
+    values = [0, 255, 256, 0x7FFF, 0x8000, 0xFFFF]
+    image = Image.frombytes("I;16", (6, 1), b"".join(v.to_bytes(2, "little") for v in values))
+    assert rasters.luminance(saved(image, "PNG")).pixels == bytes(v >> 8 for v in values)
+
+
+def test_without_the_file_telling(place: Place, signed: bytes) -> None:
+    """What is marked robustly looks like any picture: a hint says what to give."""
+    with Image.open(io.BytesIO(signed)) as image:
+        kinds = {327: signed, 301: saved(image, "WEBP"), 336: saved(image, "PNG")}
+    for number, data in kinds.items():
+        place.marked.write_bytes(data)
+        done = place.recover()
+        assert_error(done, number)
+        assert done.err.endswith("of robust hiding no file tells: give --scheme robust\n")
+
+
+# --- what is installed
+
+
+@pytest.mark.parametrize(("lacking", "number"), [("numpy", 610), ("PIL", 608)])
+def test_an_extra_that_is_not_installed(
+    tmp_path: Path, marked: bytes, lacking: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open(io.BytesIO(marked)) as image:
+        spoiled = saved(image, "PNG")
+    monkeypatch.setitem(sys.modules, lacking, None)
+    place = Place(tmp_path, b"", SECRET)
+    done = recover(place, spoiled)
+    assert_error(done, number)
+    assert "occulta[raster]" in done.err
+    assert not (place.folder / "private.bin").exists()
+
+
+def test_a_jpeg_is_recovered_without_pillow(
+    tmp_path: Path, marked: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    place = Place(tmp_path, b"", SECRET)
+    assert_found(place, recover(place, marked))
+
+
+def test_nothing_of_it_is_loaded_on_board() -> None:
+    code = "import sys, onboard.robust; print('numpy' in sys.modules, 'PIL' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, check=True
+    )
+    assert done.stdout == b"False False\n"
+
+
+def test_the_profiles_offered_are_those_of_the_library() -> None:
+    assert set(OFFERED["robust"]) == {*PROFILES, "paper"}
+    assert OFFERED["robust"][0] == "default"
