@@ -73,6 +73,10 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
         "--profile", choices=(*PROFILES, "paper"),
         help="robust: look for this one alone, which is faster; paper is only found so",
     )
+    command.add_argument(
+        "--size", metavar="WxH",
+        help="robust: the picture was scaled; this is its size, in pixels, when it was marked",
+    )
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.set_defaults(handler=_recover)
@@ -84,8 +88,10 @@ def _recover(options: argparse.Namespace) -> int:
 
         options.marked = _only(options)
         return robust.run(options)
-    if options.profile is not None:
-        raise OccultaError(Reason.USAGE, "--profile is for the scheme robust: else the files tell")
+    if options.profile is not None or options.size is not None:
+        raise OccultaError(
+            Reason.USAGE, "--profile and --size are for the scheme robust: else the files tell"
+        )
     try:
         return _told_by_files(options)
     except OccultaError as error:

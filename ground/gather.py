@@ -218,6 +218,6 @@ def _refusal(report: Report) -> OccultaError:
     said = ": ".join(filter(None, [altered, found or "the restored picture is not the original"]))
     if report.origin == NOT_VERIFIED:
         said += "; origin not verified: the signature is lost"
-    said = "; ".join([said, *report.unread])
+    said = "; ".join(filter(None, [said, report.chosen, *report.unread]))
     hint = f"see {', '.join([REPORT, *report.pictures])}; fetch the altered shares again"
     return OccultaError(Reason.FRAME_DAMAGED, said, hint)

@@ -90,7 +90,8 @@ def _not_two(images: list[str], others: list[str], broken: list[str]) -> Occulta
     broken = broken + [name for name in others if not _is_sealed(name)]
     if broken:
         detail += f"; no image: {listed(broken)}"
-    return OccultaError(Reason.TOO_FEW_SHARES if too_few else Reason.USAGE, detail)
+    hint = "fetch what is no image again" if broken else None
+    return OccultaError(Reason.TOO_FEW_SHARES if too_few else Reason.USAGE, detail, hint)
 
 
 def _is_sealed(name: str) -> bool:
@@ -165,7 +166,7 @@ def _damage_said(found: Recovered, damage: Damage) -> dict[str, Any]:
         "blocks_not_verified": [list(block) for block in damage.unverified],
         "outside_altered": damage.outside,
         "outside_box": list(damage.outside_box) if damage.outside_box else None,
-        "mostly_impossible": list(found.strangers),
+        "strangers": list(found.strangers),
     }
 
 
@@ -173,7 +174,7 @@ def _conclude(said: dict[str, Any], error: OccultaError | None) -> OccultaError 
     """Enter verdict and error; the error that the command ends with."""
     if error is None and "damage" in said:
         hint = f"see {', '.join([REPORT, *said['pictures']])}; fetch the altered shares again"
-        if strangers := said["damage"]["mostly_impossible"]:
+        if strangers := said["damage"]["strangers"]:
             hint += f"; {' and '.join(strangers)} may be of another picture"
         error = OccultaError(Reason.FRAME_DAMAGED, _sentence(said), hint)
     if error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         written = stack.enter_context(files.output(folder / REPORT, replace=True))
         report = Report()
         try:
-            private.write(_recover(data, key, known, options.profile, report))
+            private.write(_recover(data, key, known, options, report))
         except OccultaError as error:
             report.error = error
             publish([write_report(written, report.as_dict())], "")
@@ -107,6 +108,14 @@ def _require_numpy() -> None:
         ) from None
 
 
+def _size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT; raises OccultaError(USAGE)."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if match is None:
+        raise OccultaError(Reason.USAGE, f"{text!a} is no size: write it as 512x384")
+    return int(match[1]), int(match[2])
+
+
 def _read(name: str) -> bytes:
     with files.open_input(name) as stream:
         data = files.read_some(stream, rasters.MAX_FILE + 1, name)
@@ -119,16 +128,18 @@ def _read(name: str) -> bytes:
 
 
 def _recover(
-    data: bytes, key: crypto.PrivateKey, known: list[crypto.VerifyingKey], profile: str | None,
-    report: Report,
+    data: bytes, key: crypto.PrivateKey, known: list[crypto.VerifyingKey],
+    options: argparse.Namespace, report: Report,
 ) -> bytes:
     """The private data; fills `report`; raises OccultaError."""
     from ground import robustpicture
 
-    if profile == PAPER.name:
+    profiles = [PROFILES[options.profile]] if options.profile in PROFILES else PROFILES.values()
+    if options.profile == PAPER.name:
         report.found = robustpicture.find_literally(data, key)
+    elif options.size is not None:
+        report.found = robustpicture.find_scaled(data, key, profiles, _size(options.size))
     else:
-        profiles = [PROFILES[profile]] if profile else PROFILES.values()
         report.found = robustpicture.find(data, key, profiles)
     report.intact = True
     opened = report.found.opened

@@ -16,6 +16,7 @@ from occulta.schemes.robust import extract, paper_extract, picture
 from occulta.schemes.robust.extract import Found
 from occulta.schemes.robust.picture import Picture
 from occulta.schemes.robust.profiles import TABLE, Profile
+from occulta.schemes.shares.raster import Raster
 
 _JPEG = b"\xff\xd8"
 _ROUNDING = 1
@@ -44,6 +45,14 @@ def find(data: bytes, key: PrivateKey, profiles: Iterable[Profile]) -> Found:
     return extract.recover(decoded, key, chosen)
 
 
+def find_scaled(
+    data: bytes, key: PrivateKey, profiles: Iterable[Profile], size: tuple[int, int]
+) -> Found:
+    """As `find`, of a picture that was scaled since: it is brought to `size`, width and height."""
+    received = _pixels(rasters.resized(rasters.luminance(data), *size))
+    return extract.recover(received, key, tuple(profiles))
+
+
 def find_literally(data: bytes, key: PrivateKey) -> Found:
     """As `find`, of the profile `paper`: a JPEG as it is, pixels quantised at quality 90."""
     if data.startswith(_JPEG):
@@ -64,7 +73,10 @@ def _decoded_too(data: bytes, refusal: OccultaError) -> Picture:
 
 
 def _decoded(data: bytes) -> Picture:
-    raster = rasters.luminance(data)
+    return _pixels(rasters.luminance(data))
+
+
+def _pixels(raster: Raster) -> Picture:
     pixels = np.frombuffer(raster.pixels, dtype=np.uint8)
     return picture.from_luminance(pixels.reshape(raster.height, raster.width))
 

@@ -78,6 +78,8 @@ def test_rows_from_each_cut_to_the_end(kind: str) -> None:
         decoded = by_itself.decode(cut_of(first), joined(rest), sum(s.mcus for s in rest))
         assert decoded.hashes == b"".join(s.hashes for s in rest)
         assert decoded.ended_well
+        starts = itertools.accumulate((len(s.data) for s in rest), initial=0)
+        assert decoded.bands == list(zip(starts, map(cut_of, rest), strict=False))
 
 
 @pytest.mark.skipif(compiled_kernel() is None, reason="the compiled kernel is not built")

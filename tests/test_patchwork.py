@@ -153,8 +153,9 @@ def test_what_follows_a_run_is_left_alone(kind: str) -> None:
     assert out + work.finish() == patched(whole, [(1, 2)])
 
 
-def test_grey_in_pieces_is_the_same_grey() -> None:
-    whole = original("restart_rows")
+@pytest.mark.parametrize("kind", ["restart_rows", "restart_blocks"])
+def test_grey_in_pieces_is_the_same_grey(kind: str) -> None:
+    whole = cut(sample(kind, 5, 96, 160))
     work = Patchwork(whole.head, DEFAULT_LIMITS)
     out = b"".join(work.skip(1) for _ in range(work.mcus)) + work.finish()
     assert out == patched(whole, []) == patched(whole, [])

@@ -350,7 +350,7 @@ def test_files_that_are_not_there(place: Place) -> None:
 def test_wrong_use_of_recover(place: Place, signed: bytes) -> None:
     place.marked.write_bytes(signed)
     assert_error(place.recover(*ROBUST, output="-"), 200)
-    assert_error(place.recover("--profile", "max"), 200, "--profile is for the scheme robust")
+    assert_error(place.recover("--profile", "max"), 200, "--profile and --size are for the scheme")
     line = place.to_recover(*ROBUST)
     assert_error(call("ground", *line[:2], place.image, *line[2:]), 200, "takes one marked file")
 
@@ -434,3 +434,22 @@ def test_nothing_of_it_is_loaded_on_board() -> None:
 def test_the_profiles_offered_are_those_of_the_library() -> None:
     assert set(OFFERED["robust"]) == {*PROFILES, "paper"}
     assert OFFERED["robust"][0] == "default"
+
+
+@pytest.mark.parametrize("side", [320, 500])
+def test_a_scaled_picture_with_the_size_that_it_had(
+    tmp_path: Path, marked: bytes, side: int
+) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    with Image.open(io.BytesIO(marked)) as image:
+        scaled = image.resize((side, side), Image.Resampling.BICUBIC)
+    assert_found(place, recover(place, saved(scaled, "PNG"), "--size", f"{SIDE}x{SIDE}"))
+
+
+@pytest.mark.parametrize("size", ["512", "0x5", "5x-5", "1e3x5", "100000x5"])
+def test_a_size_that_is_none(place: Place, marked: bytes, size: str) -> None:
+    assert_error(recover(place, marked, f"--size={size}"), 200, "is no size")
+
+
+def test_a_size_that_is_too_large(place: Place, marked: bytes) -> None:
+    assert_error(recover(place, marked, "--size", "65000x65000"), 316, "65000 x 65000")

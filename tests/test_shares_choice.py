@@ -203,7 +203,8 @@ def test_a_product_that_cannot_be_read_keeps_nobody_out(kind: str, place: Holder
         bad.mkdir()
     done = place.join(place.share("a"), product, place.share("b"))
     assert_restored(place, done, UNSIGNED, f"set aside: {bad}")
-    assert_error(place.join(product, "-o", place.root / "alone"), 329, str(bad))
+    place.folder = place.root / "alone"
+    assert_error(place.join(product), 329, str(bad))
 
 
 def test_claims_to_be_other_shares_of_the_frame(place: Holders) -> None:

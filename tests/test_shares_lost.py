@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from occulta.codec.jpeg.cells import CellDecoder, CellKeys, CellReader, Stretch
+from occulta.codec.jpeg.patchwork import Patchwork
 from occulta.limits import DEFAULT_LIMITS
 from occulta.schemes.shares import split as splitting
 from occulta.schemes.shares.damage import Rows
@@ -19,6 +20,8 @@ from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.segments import GRAIN, TARGET, Kind
 from occulta.schemes.shares.split import Splitter
 from tests import jpegs
+from tests.cell_pictures import sampled
+from tests.decoder import decode
 from tests.shares_support import (
     Laid,
     Shares,
@@ -191,6 +194,59 @@ def test_bytes_cut_out_of_a_row_lose_what_is_behind_it(size: int) -> None:
     at = laid.data_start + len(rows[0].data) + 20
     found, _ = gather([a, b[:at] + b[at + size :]])
     assert_rows_restored(found, rows[1:])
+
+
+# --- rows behind the damage
+
+
+def patched(found: Gatherer) -> bytes:
+    """The partial picture."""
+    work = Patchwork(found.head, DEFAULT_LIMITS)
+    out = b""
+    for row in found.rows():
+        out += work.skip(row.cut.mcu - work.position)
+        if row.data is not None:
+            out += work.add(row.cut, row.mcus, row.data)
+    return out + work.finish()
+
+
+BEHIND = {
+    "4:2:0": jpegs.encode(5, 96, 160, quality=95),
+    "4:4:4": jpegs.encode(6, 96, 160, quality=95, subsampling=0),
+    "restarts within rows": jpegs.encode(7, 96, 160, quality=95, restart_marker_blocks=4),
+    "three rows in two": sampled(((1, 3), (1, 1)), 70, 231, 9).to_jpeg(),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_every_row_that_verifies_is_shown(kind: str) -> None:
+    """Exactly the original's coefficients in it, DC of every component too, and grey elsewhere."""
+    picture, made = BEHIND[kind], make()
+    a, b = split(picture, made)
+    laid = next(each for each in layout(made, b) if each.segment.kind is Kind.CELLS)
+    expected = decode(picture).mcus
+    geometry = rows_of(picture)[0].geometry
+    row_of, columns = geometry.row_of, geometry.grid.columns
+    rng, behind = random.Random(kind), 0
+    for _ in range(by_kernel(10, 2)):
+        at = laid.data_start + rng.randrange(len(laid.segment.data))
+        found, _ = gather([a, flipped(b, at, 1 << rng.randrange(8))])
+        rows = list(found.rows())
+        shown = [row for row in rows if row.data is not None]
+        assert not any(row.damaged for row in shown)
+        bands = [row.cut.mcu for row in rows_of(picture)[1]]
+        hurt = {max(mcu for mcu in bands if row_of(mcu) <= cell // columns)
+                for cell in found.damage.cells}
+        assert [row.cut.mcu + n for row in rows if row.data is None
+                for n in range(row.mcus) if row.cut.mcu + n in bands] == sorted(hurt)
+        mcus = {n for row in shown for n in range(row.cut.mcu, row.cut.mcu + row.mcus)}
+        after = decode(patched(found)).mcus
+        assert all(after[n] == expected[n] for n in mcus)
+        assert all(not any(block[1:]) for n, mcu in enumerate(after) if n not in mcus
+                   for block in mcu)
+        lost = [row.cut.mcu for row in rows if row.data is None]
+        behind += bool(lost) and any(row.cut.mcu > lost[0] for row in shown)
+    assert behind or by_kernel(0, 1)
 
 
 # --- regions, long rows, the last row

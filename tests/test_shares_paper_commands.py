@@ -192,7 +192,7 @@ def test_an_altered_share(place: Place, index: int, name: str) -> None:
     assert report["damage"] == {
         "digest_matches": False, "blocks_in_regions": 6, "blocks": [[8, 8, 16, 16]],
         "blocks_not_verified": [], "outside_altered": None, "outside_box": None,
-        "mostly_impossible": [],
+        "strangers": [],
     }
     colour = {"a": (255, 0, 0), "b": (0, 0, 255)}[name]
     with Image.open(place.folder / "tamper.png") as image:
@@ -327,7 +327,7 @@ def test_shares_of_two_images(place: Place) -> None:
         "share b was altered: 6 of 6 blocks",
     )
     assert place.report["error"]["hint"].endswith("; share b may be of another picture")
-    assert place.report["damage"]["mostly_impossible"] == ["share b"]
+    assert place.report["damage"]["strangers"] == ["share b"]
 
 
 def test_a_share_of_another_size(place: Place) -> None:

@@ -88,6 +88,7 @@ def test_a_share_image_that_is_none_any_more_is_named(as_files: bool, tmp_path: 
     assert_error(done, 336, f"no image: {broken}")
     assert names(place.folder) == ["report.json"]
     assert place.report["error"]["number"] == 336
+    assert place.report["error"]["hint"] == "fetch what is no image again"
     assert f"no image: {broken}" in place.report["verdict"]
 
 

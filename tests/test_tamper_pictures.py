@@ -143,7 +143,7 @@ def test_any_damage(tmp_path_factory: pytest.TempPathFactory, lost: set[int], ce
 def test_rows_with_damaged_cells_are_not_shown(tmp_path: Path) -> None:
     """Only verified rows are: what decodes may be false all the same."""
     data = sample("gray", 5, 96, 80)
-    rows = rows_of(data)[1]
+    rows = [*rows_of(data)[1]]
     rows[2:3] = [Rows(rows[2].cut, rows[2].mcus, rows[2].data, cell_set({13}))]
     written(tmp_path, data, rows, {13}, 6)
     partial = seen(tmp_path, PARTIAL)
@@ -245,6 +245,34 @@ def test_levels_that_no_picture_has_are_said(tmp_path: Path) -> None:
     assert made.outputs == []
     assert [error.reason for error in made.problems] == [Reason.COEFFICIENT_OVERRUN]
     assert list(tmp_path.iterdir()) == []
+
+
+def assert_not_drawn(tmp_path: Path, rows: list[Rows], detail: str) -> None:
+    made = written(tmp_path, sample("gray", 5, 96, 80), rows, {3}, 6)
+    assert (made.outputs, [*tmp_path.iterdir()]) == ([], [])
+    assert [(error.reason, error.detail) for error in made.problems] == [
+        (Reason.FRAME_DAMAGED, detail)
+    ]
+
+
+def test_nothing_is_drawn_where_nothing_verifies(tmp_path: Path) -> None:
+    said = "no row of the picture verifies: it is not drawn"
+    assert_not_drawn(tmp_path, [], said)
+    assert_not_drawn(tmp_path, without(rows_of(sample("gray", 5, 96, 80))[1], range(5)), said)
+
+
+def test_a_large_picture_of_which_little_verifies_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four rows of 24 MCUs are grey: so many are too many, and as many as there may be are not."""
+    data = sample("gray", 5, 96, 80)
+    rows = rows_of(data)[1]
+    monkeypatch.setattr(tamper, "_GREY_PER_BYTE", 1)
+    monkeypatch.setattr(tamper, "_GREY_MCUS", 95 - len(rows[2].data or b""))
+    said = "too little of so large a picture verifies: it is not drawn"
+    assert_not_drawn(tmp_path, without(rows, [0, 1, 3, 4]), said)
+    monkeypatch.setattr(tamper, "_GREY_MCUS", 96 - len(rows[2].data or b""))
+    assert len(written(tmp_path, data, without(rows, [0, 1, 3, 4]), {3}, 6).outputs) == 2
 
 
 @pytest.mark.parametrize("step", [0, 1500])

@@ -78,6 +78,18 @@ def luminance(data: bytes) -> Raster:
         raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}", hint) from None
 
 
+def resized(raster: Raster, width: int, height: int) -> Raster:
+    """The raster in another size, by Lanczos filtering.
+
+    Raises OccultaError: LIMIT_DIMENSIONS, PILLOW_MISSING.
+    """
+    check_size(width, height)
+    image = _pillow("Image")
+    picture = image.frombytes("L", (raster.width, raster.height), raster.pixels)
+    larger = picture.resize((width, height), image.Resampling.LANCZOS)
+    return Raster(width, height, larger.tobytes())
+
+
 def _gray(picture: Any) -> Any:
     if picture.mode.startswith("I"):
         picture = picture.convert("I").point(lambda value: value * (1 / 256))

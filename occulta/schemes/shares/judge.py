@@ -7,18 +7,16 @@ Rows behind the damage are right where their hashes say so, in whatever way deco
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate, chain, islice, zip_longest
-from operator import and_
+from itertools import accumulate, chain, zip_longest
 from typing import NamedTuple
 
-from occulta.codec.jpeg.cells import HASH_SIZE, CellDecoder, Cut, Geometry
-from occulta.schemes.shares.cellset import MAX_RUNS, CellSet
+from occulta.codec.jpeg.cells import HASH_SIZE, CellDecoder, Cut
+from occulta.schemes.shares.cellset import CellSet
+from occulta.schemes.shares.comparison import Cells
 from occulta.schemes.shares.damage import Rows
 from occulta.schemes.shares.regions import Regions
 from occulta.schemes.shares.restarts import Run, restarts
 from occulta.schemes.shares.segments import Segment
-
-_GOOD, _BAD = b"\0", b"\1"
 
 
 class Judged(NamedTuple):
@@ -72,7 +70,7 @@ class Judge:
         cut = segment.cut
         if cut is None or not self.fits(segment):
             return None
-        cells = _Cells(self.geometry, self._regions, self._before, segment, cut)
+        cells = Cells(self.geometry, self._regions, self._before, segment, cut)
         whole: list[Run] = []
         shown: set[int] = set()
         first = Run(cut, 0, len(segment.data), segment.mcus)
@@ -87,7 +85,7 @@ class Judge:
         return range(run.cut.mcu, run.cut.mcu + run.mcus, step)
 
     def _compared(
-        self, run: Run, segment: Segment, cells: _Cells, shown: set[int]
+        self, run: Run, segment: Segment, cells: Cells, shown: set[int]
     ) -> list[Run]:
         """Decode a run and take what fits; returns the rows of it that are shown.
 
@@ -109,23 +107,23 @@ class Judge:
         Behind damage each begins in the state in which decoding came there. Hashes cover the values
         themselves, DC values with what was predicted: where all of them fit, that state is right.
         """
-        geometry, found = self.geometry, None
+        geometry = self.geometry
+        found: Run | None = None
         for at, (start, cut) in enumerate(bands):
             mcus = geometry.band_mcus(cut.mcu)
             rows = geometry.row_of(cut.mcu + mcus) - geometry.row_of(cut.mcu)
             fitting = fits[at * geometry.band_rows :][:rows]
             if cut.mcu not in shown and len(fitting) == rows and all(fitting):
                 shown.add(cut.mcu)
-                before = 0 if found is None else found.mcus
                 found = found or Run(cut, run.start + start, run.stop, 0)
-                found = found._replace(mcus=before + mcus)
+                found = found._replace(mcus=found.mcus + mcus)
             elif found is not None:
                 yield found._replace(stop=run.start + start)
                 found = None
         if found is not None:
             yield found
 
-    def _partly_right(self, run: Run, hashes: bytes, cells: _Cells) -> Run:
+    def _partly_right(self, run: Run, hashes: bytes, cells: Cells) -> Run:
         right = cells.right(run.cut, hashes)
         first = self.geometry.first_cell(run.cut)
         end = right.runs[-1].stop - first if right else 0
@@ -173,85 +171,6 @@ class Judge:
         """The cells [first, behind last) of rows of MCUs."""
         columns, row_of = self.geometry.grid.columns, self.geometry.row_of
         return row_of(start) * columns, row_of(end) * columns
-
-
-class _Cells:
-    """Of each cell of a segment whether anything that was decoded has its hash."""
-
-    def __init__(
-        self, geometry: Geometry, regions: Regions, before: list[int], segment: Segment, cut: Cut
-    ) -> None:
-        self._geometry = geometry
-        self._regions = regions
-        self._sent = segment.hashes
-        self._before = before
-        self._first = geometry.first_cell(cut)
-        self._skipped = before[geometry.row_of(cut.mcu)]
-        self._runs_left = MAX_RUNS
-        self._flags = bytearray(_BAD) * geometry.cells_in(cut, segment.mcus)
-
-    def compare(self, cut: Cut, hashes: bytes) -> list[bool]:
-        """Take what was decoded from a cut on; returns of each row whether it fits as a whole."""
-        width = HASH_SIZE * self._geometry.grid.columns
-        return [
-            self._compare_row(row, hashes[at : at + width])
-            for row, at in enumerate(range(0, len(hashes), width), self._geometry.row_of(cut.mcu))
-        ]
-
-    def _compare_row(self, row: int, hashes: bytes) -> bool:
-        columns, count = self._geometry.grid.columns, len(hashes) // HASH_SIZE
-        fitting = bytearray(_GOOD) * count
-        for column, fits in self._matches(row, hashes):
-            fitting[column] = not fits
-        base = row * columns - self._first
-        known = self._flags[base : base + count]
-        self._flags[base : base + count] = bytes(map(and_, known, fitting))
-        return count == columns and _BAD not in fitting
-
-    def right(self, cut: Cut, hashes: bytes) -> CellSet:
-        """Of the cells decoded from a cut on those that have the hash which was sent.
-
-        Not all of them where that takes more than MAX_RUNS runs in the whole segment.
-        """
-        found = list(islice(filter(None, self._right_runs(cut, hashes)), self._runs_left))
-        self._runs_left -= len(found)
-        return CellSet(found)
-
-    def _right_runs(self, cut: Cut, hashes: bytes) -> Iterator[range]:
-        columns = self._geometry.grid.columns
-        width = HASH_SIZE * columns
-        for row, at in enumerate(range(0, len(hashes), width), self._geometry.row_of(cut.mcu)):
-            start = stop = row * columns
-            for column, fits in self._matches(row, hashes[at : at + width]):
-                cell = row * columns + column
-                if fits and cell == stop:
-                    stop += 1
-                elif fits:
-                    yield range(start, stop)
-                    start, stop = cell, cell + 1
-            yield range(start, stop)
-
-    def _matches(self, row: int, hashes: bytes) -> Iterator[tuple[int, bool]]:
-        """Columns of a row that were decoded and have a hash, and whether it is theirs."""
-        count = len(hashes) // HASH_SIZE
-        at = HASH_SIZE * (self._before[row] - self._skipped)
-        for run in self._regions.columns(row, self._geometry.grid.columns):
-            for column in range(run.start, min(run.stop, count)):
-                sent = self._sent[at + HASH_SIZE * (column - run.start) :][:HASH_SIZE]
-                yield column, hashes[HASH_SIZE * column :][:HASH_SIZE] == sent
-            at += HASH_SIZE * len(run)
-
-    def damaged(self) -> CellSet:
-        """Those that fit nowhere."""
-        return CellSet(self._runs())
-
-    def _runs(self) -> Iterator[range]:
-        start = self._flags.find(_BAD)
-        while start >= 0:
-            stop = self._flags.find(_GOOD, start)
-            stop = len(self._flags) if stop < 0 else stop
-            yield range(self._first + start, self._first + stop)
-            start = self._flags.find(_BAD, stop)
 
 
 def _apart(runs: list[Run]) -> Iterator[Run]:

@@ -6,7 +6,7 @@ The sealed digests say whether the original is back and which share image was al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import or_
 
 from occulta.codec import chaos
@@ -27,8 +27,8 @@ GREY = 128
 class Recovered:
     """The restored image; the original only where `damage` is None or says `restored`.
 
-    `blocks`: those of the regions. `strangers`: names of the shares most of whose pixels cannot be
-    of this image; they are another's, or were overwritten.
+    `blocks`: those of the regions. `strangers`: names of shares that may be another image's: most
+    of their pixels cannot be of this one, and no block is right.
     """
 
     raster: Raster
@@ -76,9 +76,11 @@ def recover(shares: paper.Shares, parameters: Parameters, kernel: str | None = N
     if is_original:
         return Recovered(raster, blocks, compare(shares, raster, parameters, altered, kernel))
     damage = locate(planes, raster, parameters, altered)
-    found = Recovered(raster, blocks, damage, strangers)
-    _refuse_strangers(found, planes, parameters)
-    return found
+    found = Recovered(raster, blocks, damage)
+    if not strangers or found.right:
+        return found
+    _refuse_strangers(strangers, planes, parameters, len(blocks))
+    return replace(found, strangers=strangers)
 
 
 def _check_sizes(shares: paper.Shares, parameters: Parameters) -> None:
@@ -137,18 +139,14 @@ def _is_noise(marked: bytes, possible: set[int]) -> bool:
 
 
 def _refuse_strangers(
-    found: Recovered, planes: tuple[Plane, Plane], parameters: Parameters
+    strangers: tuple[str, ...], planes: tuple[Plane, Plane], parameters: Parameters, blocks: int
 ) -> None:
-    """Where neither a hash list nor a block says that anything is of this image."""
-    if not found.strangers or found.right:
-        return
-    carried = (plane.carried for plane in planes)
-    if not any(is_listed(each, len(found.blocks), parameters.check_key) for each in carried):
-        many = len(found.strangers) > 1
+    """Where no hash list says that any of this is of the image."""
+    if not any(is_listed(plane.carried, blocks, parameters.check_key) for plane in planes):
         raise OccultaError(
             Reason.SHARES_OF_DIFFERENT_SETS,
-            f"{' and '.join(found.strangers)} {'do' if many else 'does'} not belong to these "
-            "parameters, or most of it was altered",
+            f"{' and '.join(strangers)} {'do' if len(strangers) > 1 else 'does'} not belong to "
+            "these parameters, or most of it was altered",
             "give both share images and the parameters of one run of protect; fetch them again",
         )
 
