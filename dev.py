@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent
 MINIMUM = (3, 11)
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-EXTRAS = ("raster", "attacks", "dev")
+# The rivals among the attacks come as wheels for x86-64 alone; tests of them skip elsewhere.
+EXTRAS = ("raster", "dev") + (("attacks",) if platform.machine() in ("x86_64", "AMD64") else ())
 # setup.py prints this line; it tells a machine without a compiler from a kernel that is broken.
 NO_TOOLCHAIN = "kernels: no working C compiler with Python headers"
 # A process for each core, four at most; the tests of one file stay together.
