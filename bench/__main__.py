@@ -18,6 +18,7 @@ from bench import (
     memory,
     paper,
     report,
+    robust,
     robust_paper,
     shares,
     speed,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "daemon": daemon.run,
     "shares": shares.run,
     "turbo": turbo.run,
+    "robust": robust.run,
     "robust-paper": robust_paper.run,
 }
 OUTPUT = Path("bench-output")

@@ -120,3 +120,12 @@ def test_misuse() -> None:
         code.decode(array("h", bytes(2 * 156)), "none")
     with pytest.raises(ValueError, match="0 iterations"):
         code.decode(array("h", bytes(2 * 156)), iterations=0)
+
+
+def test_a_message_decoded_again_is_one_whose_blocks_were() -> None:
+    code = TurboCode(by_kernel(700, 60))
+    rng = random.Random(4)
+    sent = code.encode(bytes(rng.choices((0, 1), k=code.bits)))
+    llrs = array("h", ((-16 if bit ^ (rng.random() < 0.15) else 16) for bit in sent))
+    once, twice = code.decode(llrs), code.decode(llrs, again=True)
+    assert twice.bits == (once if once.agreed else code.decode(llrs, "logmap")).bits

@@ -76,10 +76,12 @@ class TurboCode:
         return bytes(coded)
 
     def decode(
-        self, llrs: Llrs, algorithm: Algorithm = "maxlog", iterations: int = ITERATIONS
+        self, llrs: Llrs, algorithm: Algorithm = "maxlog", iterations: int = ITERATIONS,
+        again: bool = False,
     ) -> Decoded:
         """Decide on one message from `coded_size` LLRs.
 
+        `again`: of `maxlog`, blocks that did not settle are decoded by `logmap` too, which is slow.
         Iterations are those of the block that took most; `agreed` speaks for all blocks. Raises
         ValueError as `Turbo.decode` does.
         """
@@ -87,9 +89,10 @@ class TurboCode:
         values = array("h", checked_llrs(llrs, self.coded_size).tobytes())
         self._know_filler(values)
         cut = [values[first::blocks] for first in range(blocks)]
-        if algorithm == "maxlog" and blocks > 1:
+        if algorithm == "maxlog" and (blocks > 1 or again):
             joined = array("h", b"".join(part.tobytes() for part in cut))
-            found = self.block.decode_many(joined, blocks, iterations)
+            decode = self.block.decode_twice if again else self.block.decode_many
+            found = decode(joined, blocks, iterations)
         else:
             found = [self.block.decode(part, algorithm, iterations) for part in cut]
         message = bytearray(blocks * self.segmentation.size)

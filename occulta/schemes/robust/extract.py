@@ -218,11 +218,11 @@ def _decode(
 ) -> Found | None:
     """Try the sizes that a message can have here, those first whose copies agree best."""
     placed = _placed(view, tiles)
-    for bits in _sizes(picture, view, tiles, placed):
+    for rank, bits in enumerate(_sizes(picture, view, tiles, placed)):
         code = TurboCode(bits, kernel=kernel)
         llrs = _gather(placed, code.coded_size)
         scaled = np.clip(np.rint(llrs * _UNIT), -_CLAMP, _CLAMP).astype(np.int16)
-        decided = code.decode(memoryview(scaled.tobytes()).cast("h"))
+        decided = code.decode(memoryview(scaled.tobytes()).cast("h"), again=rank == 0)
         found = message.from_bits(decided.bits)
         if message.is_whole(found):
             opened = _open(found, key)
