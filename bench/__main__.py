@@ -19,6 +19,7 @@ from bench import (
     paper,
     report,
     robust,
+    robust_matrix,
     robust_paper,
     shares,
     speed,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "shares": shares.run,
     "turbo": turbo.run,
     "robust": robust.run,
+    "robust-matrix": robust_matrix.run,
     "robust-paper": robust_paper.run,
 }
 OUTPUT = Path("bench-output")
