@@ -129,8 +129,9 @@ def test_folders_in_the_place_of_files(place: Place) -> None:
         assert_error(found, 329, str(place.keys))
     place.assert_nothing_marked()
     assert_error(call("onboard", "capacity", place.keys), 329)
-    assert_error(place.recover(marked=place.keys), 329)
-    assert not place.folder.exists()
+    assert_error(place.recover(marked=place.keys), 329, "holds no share")
+    assert names(place.folder) == ["report.json"], "a folder is taken for one of shares"
+    assert place.report()["error"]["number"] == 329
 
 
 def test_empty_names(place: Place) -> None:
