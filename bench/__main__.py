@@ -21,6 +21,7 @@ from bench import (
     robust,
     robust_matrix,
     robust_paper,
+    robust_survival,
     shares,
     speed,
     turbo,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "robust": robust.run,
     "robust-matrix": robust_matrix.run,
     "robust-paper": robust_paper.run,
+    "robust-survival": robust_survival.run,
 }
 OUTPUT = Path("bench-output")
 MACHINE_FAILURE = 6
@@ -66,7 +68,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="all", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("name", nargs="?", default="all", choices=[*BENCHMARKS, "all"],
+                        help="default: all (robust-survival takes some 10 minutes on two cores, "
+                        "robust as long on one)")
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE.json",
                         help="default: bench-output/NAME.json for each benchmark")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, metavar="DIR",

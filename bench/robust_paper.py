@@ -24,6 +24,7 @@ from occulta.schemes.robust import message, paper, paper_extract
 from occulta.schemes.robust.paper import Luminance
 from sim.attacks import catalogue
 from sim.attacks.picture import Picture, decoded, encoded, luminance
+from sim.attacks.robust.literal import received
 from sim.attacks.similarity import ssim
 from sim.pixels import psnr
 
@@ -130,28 +131,21 @@ def _trials(sent: Sent) -> Iterator[tuple[str, Trial]]:
     for attack in ATTACKS:
         texts = [] if attack == "none" else [attack]
         left = catalogue.apply(Picture(sent.file), map(catalogue.parse, texts), 1)
-        received = _received(left, table)
+        found = received(left, table)
         yield attack, Trial(
-            _wrong(sent, received, None), _wrong(sent, received, sent.ranking),
-            _is_found(sent, received, None), _is_found(sent, received, sent.ranking),
+            _wrong(sent, found, None), _wrong(sent, found, sent.ranking),
+            _is_found(sent, found, None), _is_found(sent, found, sent.ranking),
         )
 
 
-def _received(left: Picture, table: tuple[int, ...]) -> Luminance:
-    if left.pixels is None:
-        return paper_extract.from_jpeg(left.file, table)
-    pixels = luminance(left.pixels)
-    return paper_extract.from_pixels(pixels.tobytes(), pixels.shape[1], table)
-
-
-def _wrong(sent: Sent, received: Luminance, ranking: array[int] | None) -> float:
-    wrong, compared = paper_extract.channel_errors(received, sent.coded, oracle_ranking=ranking)
+def _wrong(sent: Sent, left: Luminance, ranking: array[int] | None) -> float:
+    wrong, compared = paper_extract.channel_errors(left, sent.coded, oracle_ranking=ranking)
     return wrong / compared
 
 
-def _is_found(sent: Sent, received: Luminance, ranking: array[int] | None) -> bool:
+def _is_found(sent: Sent, left: Luminance, ranking: array[int] | None) -> bool:
     try:
-        found = paper_extract.recover(received, sent.key, rate=sent.rate, oracle_ranking=ranking)
+        found = paper_extract.recover(left, sent.key, rate=sent.rate, oracle_ranking=ranking)
     except OccultaError as error:
         if error.reason is not Reason.NOT_RECOVERED:
             raise

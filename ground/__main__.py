@@ -13,9 +13,6 @@ from occulta.errors import OccultaError, Reason
 from occulta.program import cli, keyfiles
 from occulta.schemes.robust.profiles import PROFILES
 
-_PERHAPS_ROBUST = (Reason.NOTHING_HIDDEN, Reason.NOT_JPEG, Reason.TOO_FEW_SHARES)
-"""Why a picture that is marked robustly is refused by the other schemes."""
-
 
 def build_parser() -> cli.Parser:
     """The command line of `occulta-ground`."""
@@ -92,20 +89,7 @@ def _recover(options: argparse.Namespace) -> int:
         raise OccultaError(
             Reason.USAGE, "--profile and --size are for the scheme robust: else the files tell"
         )
-    try:
-        return _told_by_files(options)
-    except OccultaError as error:
-        if error.reason not in _PERHAPS_ROBUST or not _may_be_robust(options):
-            raise
-        hint = f"{error.hint}; of robust hiding no file tells: give --scheme robust"
-        raise OccultaError(error.reason, error.detail, hint) from None
-
-
-def _may_be_robust(options: argparse.Namespace) -> bool:
-    from ground import sharefiles
-
-    names: list[str] = options.shares
-    return options.scheme is None and len(names) == 1 and not sharefiles.is_share(names[0])
+    return _told_by_files(options)
 
 
 def _only(options: argparse.Namespace) -> str:

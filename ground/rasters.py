@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ground.product import REPORT
-from ground.recovery import PICTURES, check_signature, given, publish
+from ground.recovery import PICTURES, check_signature, given, perhaps_robust, publish
 from ground.sharefiles import images_in
 from ground.sharereport import COLOURS, NOT_CHECKED, NOT_VERIFIED, VERIFIED, listed, one_line
 from occulta.codec import crypto
@@ -37,7 +37,7 @@ def recover(options: argparse.Namespace) -> int:
     """The command.
 
     `options`: shares (two images, share A first, and the parameters, which are otherwise looked
-    for beside share A), key, satellite (paths), output (a folder), json.
+    for beside share A), scheme (or None), key, satellite (paths), output (a folder), json.
     """
     key, known, folder = given(options)
     files.make_folder(folder)
@@ -52,7 +52,7 @@ def recover(options: argparse.Namespace) -> int:
         images, sealed = _sort(options.shares)
         contents = _recover(images, sealed, key, known, said)
     except OccultaError as refusal:
-        error = refusal
+        error = perhaps_robust(refusal, options)
     said["pictures"] = [name for name in contents if name in PICTURES]
     error = _conclude(said, error)
     text = json.dumps(said) if options.json else str(said["verdict"])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ground.product import CARRIER, PRIVATE, REPORT
-from ground.recovery import check_signature, given, publish, write_report
+from ground.recovery import check_signature, given, perhaps_robust, publish, write_report
 from ground.report import Report, verdict
 from occulta.codec import crypto
 from occulta.errors import OccultaError, Reason
@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
         try:
             recover(work, key, known, report)
         except OccultaError as error:
-            report.error = error
+            report.error = perhaps_robust(error, options)
             publish([write_report(work.report, report.as_dict())], "")
-            raise
+            raise report.error from None
         said = json.dumps(report.as_dict()) if options.json else verdict(report)
         written = write_report(work.report, report.as_dict())
         publish([work.private, work.carrier, written], said)

@@ -15,6 +15,12 @@ from occulta.program import cli, files, keyfiles
 
 _FINAL = (CARRIER, "carrier.pgm", "carrier.png", PRIVATE)
 """Names of what was verified, of all schemes: none may stand beside another run's verdict."""
+_UNSIGNED = (
+    "it is unsigned, so anyone can have made it and no key changes that: without --satellite it is "
+    "read all the same"
+)
+_PERHAPS_ROBUST = (Reason.NOTHING_HIDDEN, Reason.NOT_JPEG, Reason.TOO_FEW_SHARES)
+"""Why a picture that is marked robustly is refused by the other schemes."""
 PICTURES = tuple(f"carrier.partial.{kind}" for kind in ("jpg", "pgm", "png")) + (
     "tamper.pgm", "tamper.png")
 """Names of what a damaged frame leaves."""
@@ -53,8 +59,22 @@ def check_signature(
     """
     if known and not any(verifies(key) for key in known):
         what = "is not that of a satellite given" if is_signed else "is missing"
-        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}")
+        hint = _UNSIGNED if is_signed is False else None
+        raise OccultaError(Reason.SIGNATURE_BROKEN, f"the signature {what}", hint)
     return bool(known)
+
+
+def perhaps_robust(error: OccultaError, options: argparse.Namespace) -> OccultaError:
+    """A refusal by another scheme, which was not asked for, of what may be marked robustly.
+
+    `options`: scheme (or None), shares (names). The hint then says so, for no file tells.
+    """
+    if error.reason not in _PERHAPS_ROBUST or options.scheme or len(options.shares) > 1:
+        return error
+    if Path(options.shares[0]).is_dir():
+        return error
+    hint = f"{error.hint}; of robust hiding no file tells: give --scheme robust"
+    return OccultaError(error.reason, error.detail, hint)
 
 
 def write_report(file: files.OutputFile, said: dict[str, object]) -> files.OutputFile:

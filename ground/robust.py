@@ -14,13 +14,16 @@ from ground.product import PRIVATE, REPORT
 from ground.recovery import check_signature, given, publish, write_report
 from ground.sharereport import NOT_CHECKED, NOT_VERIFIED, VERIFIED
 from occulta.codec import crypto
-from occulta.errors import OccultaError, Reason
-from occulta.program import files, rasters
+from occulta.errors import ExitCode, OccultaError, Reason
+from occulta.program import cli, files, rasters
 from occulta.schemes.robust.paper import PAPER
 from occulta.schemes.robust.profiles import PROFILES
+from occulta.schemes.shares.raster import check_size
 
 if TYPE_CHECKING:
     from occulta.schemes.robust.extract import Found
+
+_SEARCHING = "searching for the message: a large picture takes a minute or more"
 
 
 @dataclass
@@ -51,7 +54,8 @@ def _facts(found: Found | None) -> dict[str, object]:
     if found is None:
         return dict.fromkeys((
             "signed", "profile", "private_bytes", "private_sha256", "message_bits",
-            "corrected_bits", "compared_bits", "margin_db", "gain", "grid_offset", "first_block",
+            "corrected_bits", "compared_bits", "margin_db", "gain", "filter_undone",
+            "grid_offset", "first_block",
         ))
     private = found.opened.private
     return {
@@ -59,7 +63,8 @@ def _facts(found: Found | None) -> dict[str, object]:
         "private_bytes": len(private), "private_sha256": hashlib.sha256(private).hexdigest(),
         "message_bits": found.message_bits, "corrected_bits": found.corrected,
         "compared_bits": found.compared, "margin_db": round(found.margin, 2), "gain": found.gain,
-        "grid_offset": list(found.offset), "first_block": list(found.origin),
+        "filter_undone": found.undone, "grid_offset": list(found.offset),
+        "first_block": list(found.origin),
     }
 
 
@@ -81,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
     """The command: private.bin and report.json in a folder, or report.json alone."""
     key, known, folder = given(options)
     _require_numpy()
+    size = None if options.size is None else _size(options.size)
+    if size is not None and options.profile == PAPER.name:
+        raise OccultaError(Reason.USAGE, "--size is not for the profile paper")
     data = _read(options.marked)
     files.make_folder(folder)
     with ExitStack() as stack:
@@ -88,15 +96,24 @@ def run(options: argparse.Namespace) -> int:
         written = stack.enter_context(files.output(folder / REPORT, replace=True))
         report = Report()
         try:
-            private.write(_recover(data, key, known, options, report))
+            with cli.waiting(_SEARCHING, quiet=options.json):
+                found = _recover(data, key, known, options.profile, size, report)
+            private.write(found)
         except OccultaError as error:
-            report.error = error
+            report.error = _named(error, options.marked)
             publish([write_report(written, report.as_dict())], "")
-            raise
+            raise report.error from None
         said = report.as_dict()
         text = json.dumps(said) if options.json else str(said["verdict"])
         publish([private, write_report(written, said)], text)
     return 0
+
+
+def _named(error: OccultaError, name: str) -> OccultaError:
+    """What is wrong with the input says with which."""
+    if error.reason.exit_code is not ExitCode.REFUSED:
+        return error
+    return OccultaError(error.reason, f"{name}: {error.detail}", error.hint)
 
 
 def _require_numpy() -> None:
@@ -109,11 +126,13 @@ def _require_numpy() -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT; raises OccultaError(USAGE)."""
+    """WIDTHxHEIGHT; raises OccultaError: USAGE, LIMIT_DIMENSIONS."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
     if match is None:
         raise OccultaError(Reason.USAGE, f"{text!a} is no size: write it as 512x384")
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    check_size(width, height)
+    return width, height
 
 
 def _read(name: str) -> bytes:
@@ -129,16 +148,16 @@ def _read(name: str) -> bytes:
 
 def _recover(
     data: bytes, key: crypto.PrivateKey, known: list[crypto.VerifyingKey],
-    options: argparse.Namespace, report: Report,
+    profile: str | None, size: tuple[int, int] | None, report: Report,
 ) -> bytes:
     """The private data; fills `report`; raises OccultaError."""
     from ground import robustpicture
 
-    profiles = [PROFILES[options.profile]] if options.profile in PROFILES else PROFILES.values()
-    if options.profile == PAPER.name:
+    profiles = [PROFILES[profile]] if profile in PROFILES else PROFILES.values()
+    if profile == PAPER.name:
         report.found = robustpicture.find_literally(data, key)
-    elif options.size is not None:
-        report.found = robustpicture.find_scaled(data, key, profiles, _size(options.size))
+    elif size is not None:
+        report.found = robustpicture.find_scaled(data, key, profiles, size)
     else:
         report.found = robustpicture.find(data, key, profiles)
     report.intact = True

@@ -225,6 +225,10 @@ class OccultaError(Exception):
         self.detail = detail
         self.hint = hint or _HINTS[reason]
 
+    def __reduce__(self) -> tuple[type[OccultaError], tuple[Reason, str, str]]:
+        """Pickled whole, for what crosses from one process to another."""
+        return type(self), (self.reason, self.detail, self.hint)
+
     def as_dict(self) -> dict[str, object]:
         """For reports in JSON."""
         return {"number": int(self.reason), "detail": self.detail, "hint": self.hint}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ PROFILES = {
     "robust": ("default", "light", "max", "strong", "paper"),
 }
 """Of each scheme, the default first."""
+_JPEG_FIRST = "a PNG, TIFF, WebP or other picture must be saved as JPEG first"
 _ALL_PROFILES = tuple(dict.fromkeys(name for names in PROFILES.values() for name in names))
 
 
@@ -139,16 +141,30 @@ def _add_protect(command: argparse.ArgumentParser) -> None:
 
 
 def _protect(options: argparse.Namespace) -> int:
+    with _of_jpeg_alone():
+        return _protect_by_scheme(options)
+
+
+@contextmanager
+def _of_jpeg_alone() -> Iterator[None]:
+    """On board nothing decodes other pictures: the hint says who does."""
+    try:
+        yield
+    except OccultaError as error:
+        if error.reason is not Reason.NOT_JPEG:
+            raise
+        raise OccultaError(error.reason, error.detail, _JPEG_FIRST) from None
+
+
+def _protect_by_scheme(options: argparse.Namespace) -> int:
     _choose_profile(options)
     if options.scheme == "shares":
         from onboard import split
 
         return split.run(options)
-    if options.private is None or options.roi or options.holders or options.key_stream:
-        raise OccultaError(
-            Reason.USAGE,
-            f"the scheme {options.scheme} needs --private, and takes no option of shares",
-        )
+    from onboard import hiding
+
+    hiding.refuse_wrong_use(options)
     if options.scheme == "robust":
         from onboard import robust
 
@@ -179,13 +195,14 @@ def _add_capacity(command: argparse.ArgumentParser) -> None:
 
 def _capacity(options: argparse.Namespace) -> int:
     _choose_profile(options)
-    if options.scheme == "robust":
-        from onboard import robust
+    with _of_jpeg_alone():
+        if options.scheme == "robust":
+            from onboard import robust
 
-        return robust.capacity(options)
-    from onboard import capacity
+            return robust.capacity(options)
+        from onboard import capacity
 
-    return capacity.run(options)
+        return capacity.run(options)
 
 
 def _keygen(options: argparse.Namespace) -> int:

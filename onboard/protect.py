@@ -37,10 +37,6 @@ class Job:
 
 def run(options: argparse.Namespace) -> int:
     """The command."""
-    if options.image == files.STANDARD == options.private:
-        raise OccultaError(Reason.USAGE, "picture and private data cannot both be standard input")
-    if options.json and options.output == files.STANDARD:
-        raise OccultaError(Reason.USAGE, "--json and the picture cannot both be standard output")
     with ExitStack() as stack:
         job = _open(options, stack)
         try:

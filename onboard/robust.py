@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from bisect import bisect_left
 from contextlib import ExitStack
+from math import isqrt
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from occulta.codec import crypto
-from occulta.codec.jpeg.coefficients import CoefficientReader, Header
+from occulta.codec.jpeg.coefficient_frame import CoefficientFrame
+from occulta.codec.jpeg.coefficients import Header
+from occulta.codec.jpeg.head import HeaderReader
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
 from occulta.program import cli, files, keyfiles
@@ -21,9 +25,21 @@ _MOST_PRIVATE = message.room(message.MOST_BITS, signed=False)
 """Bytes that the largest picture carries. Of a private file no more are read than tell that it has
 more.
 """
+_SIDE = 8
 
 
 _AnyMarker = Marker | paper.Marker
+
+
+class _Job(NamedTuple):
+    """What is hidden in what."""
+
+    image: BinaryIO
+    name: str
+    profile: str
+    private: bytes
+    recipient: crypto.PublicKey
+    signing: crypto.SigningKey | None
 
 
 class _Sizes(NamedTuple):
@@ -33,40 +49,34 @@ class _Sizes(NamedTuple):
 
 def protect(options: argparse.Namespace) -> int:
     """The command: the marked picture, whole or (but for a pipe) not at all."""
-    _refuse(options)
-    recipients, signing = keyfiles.read_sealing_keys(options.to, options.sign, 1)
+    if len(options.to) > 1:
+        raise OccultaError(Reason.USAGE, "robust hiding is for one recipient: give --to once")
+    (recipient,), signing = keyfiles.read_sealing_keys(options.to, options.sign, 1)
     with ExitStack() as stack:
         image = stack.enter_context(files.open_input(options.image))
         private = _read_private(options.private)
-        marker = _marker(options.profile, recipients[0], private, signing)
+        job = _Job(image, options.image, options.profile, private, recipient, signing)
+        marker = _marker(job)
         if options.output == files.STANDARD:
-            _mark(image, options.image, marker, files.StandardOutput())
+            _mark(job, marker, files.StandardOutput())
             return 0
         out = stack.enter_context(files.output(Path(options.output)))
-        sizes = _mark(image, options.image, marker, out)
+        sizes = _mark(job, marker, out)
         said = {
             "output": options.output, "scheme": options.scheme, "profile": options.profile,
             "private_bytes": len(private), "message_bits": marker.message_bits,
             "original_bytes": sizes.original, "marked_bytes": sizes.marked,
-            "recipients": len(recipients), "signed": signing is not None,
+            "recipients": len(options.to), "signed": signing is not None,
         }
         files.publish_together([out], lambda: cli.say(_described(said, options.json)))
     return 0
 
 
-def _marker(
-    profile: str, recipient: crypto.PublicKey, private: bytes, signing: crypto.SigningKey | None
-) -> _AnyMarker:
-    if profile == paper.PAPER.name:
-        return paper.Marker(recipient, private, signing)
-    return Marker(PROFILES[profile], recipient, private, signing)
-
-
-def _refuse(options: argparse.Namespace) -> None:
-    if options.image == files.STANDARD == options.private:
-        raise OccultaError(Reason.USAGE, "picture and private data cannot both be standard input")
-    if options.json and options.output == files.STANDARD:
-        raise OccultaError(Reason.USAGE, "--json and the picture cannot both be standard output")
+def _marker(job: _Job) -> _AnyMarker:
+    given = job.recipient, job.private, job.signing
+    if job.profile == paper.PAPER.name:
+        return paper.Marker(*given)
+    return Marker(PROFILES[job.profile], *given)
 
 
 def _read_private(name: str) -> bytes:
@@ -75,21 +85,74 @@ def _read_private(name: str) -> bytes:
 
 
 def _mark(
-    image: BinaryIO, name: str, marker: _AnyMarker, out: files.OutputFile | files.StandardOutput
+    job: _Job, marker: _AnyMarker, out: files.OutputFile | files.StandardOutput
 ) -> _Sizes:
-    progress = cli.Progress("protecting", files.size_of(image))
+    progress = cli.Progress("protecting", files.size_of(job.image))
     original = marked = 0
+    reader, header = HeaderReader(DEFAULT_LIMITS), None
     try:
-        for chunk in files.chunks_of(image, name):
+        for chunk in files.chunks_of(job.image, job.name):
+            header = header or reader.feed(chunk)
             piece = marker.feed(chunk)
             out.write(piece)
             original, marked = original + len(chunk), marked + len(piece)
             progress.add(len(chunk))
         piece = marker.finish()
         out.write(piece)
+    except OccultaError as error:
+        if error.reason is not Reason.DOES_NOT_FIT or header is None:
+            raise
+        raise _explained(error, job, header.frame) from None
     finally:
         progress.close()
     return _Sizes(original, marked + len(piece))
+
+
+def _explained(error: OccultaError, job: _Job, frame: CoefficientFrame) -> OccultaError:
+    """What would fit, and where it would."""
+    size, is_signed = (frame.width, frame.height), job.signing is not None
+    carries = message.room(_most_bits(job.profile, *size), is_signed)
+
+    def fits(profile: str, signed: bool) -> bool:
+        return message.room(_most_bits(profile, *size), signed) >= len(job.private)
+
+    ways = ["choose a smaller private file"] if carries >= 0 else []
+    if is_signed and fits(job.profile, False):
+        ways.append("leave --sign out (unsigned it fits)")
+    others = " or ".join(name for name in PROFILES if fits(name, is_signed))
+    if others:
+        ways.append(f"take --profile {others}")
+    hint = ", or ".join([*ways, "take a larger picture"])
+    detail = error.detail if carries >= 0 else _too_small(job.profile, *size, is_signed)
+    return OccultaError(error.reason, detail, hint)
+
+
+def _too_small(profile: str, width: int, height: int, is_signed: bool) -> str:
+    blocks, least = (width // _SIDE) * (height // _SIDE), _least_blocks(profile, is_signed)
+    side = _SIDE * (isqrt(least - 1) + 1)
+    return (
+        f"the picture is too small for the profile {profile}: it has {blocks} whole blocks of "
+        f"{_SIDE}x{_SIDE} pixels, and the smallest {'signed ' if is_signed else ''}message takes "
+        f"{least} ({side}x{side} pixels)"
+    )
+
+
+def _least_blocks(profile: str, is_signed: bool) -> int:
+    """Of the smallest picture that carries anything."""
+    bits = next(bits for bits in message.sizes() if message.room(bits, is_signed) >= 0)
+    enough = 1
+    while _most_bits(profile, _SIDE * enough, _SIDE) < bits:
+        enough *= 2
+    return bisect_left(
+        range(enough), bits, key=lambda blocks: _most_bits(profile, _SIDE * blocks, _SIDE)
+    )
+
+
+def _most_bits(profile: str, width: int, height: int) -> int:
+    """Of the largest message that fits; 0: none."""
+    if profile == paper.PAPER.name:
+        return paper.most_bits(width, height)
+    return message.most_bits(PROFILES[profile], width, height)
 
 
 def _described(said: dict[str, Any], as_json: bool) -> str:
@@ -112,11 +175,10 @@ def capacity(options: argparse.Namespace) -> int:
         limits = paper.PAPER_LIMITS if literal else DEFAULT_LIMITS
         frame = _header(image, options.image, limits).frame
     size = frame.width, frame.height
-    if literal:
-        gross, bits = paper.gross_bits(*size), paper.most_bits(*size)
-    else:
-        profile = PROFILES[options.profile]
-        gross, bits = message.gross_bits(profile, *size), message.most_bits(profile, *size)
+    gross = (
+        paper.gross_bits(*size) if literal else message.gross_bits(PROFILES[options.profile], *size)
+    )
+    bits = _most_bits(options.profile, *size)
     unsigned, signed = (message.room(bits, signed=each) for each in (False, True))
     said = {
         "scheme": options.scheme, "profile": options.profile,
@@ -130,16 +192,13 @@ def capacity(options: argparse.Namespace) -> int:
 
 def _header(image: BinaryIO, name: str, limits: Limits) -> Header:
     """Of a picture that can be marked; raises OccultaError."""
-    reader = CoefficientReader(limits)
+    reader = HeaderReader(limits)
     for chunk in files.chunks_of(image, name):
-        next(reader.stream(chunk), None)
-        if reader.header is not None:
-            break
-    else:
-        reader.finish()
-    assert reader.header is not None  # it would have raised
-    check_luminance(reader.header)
-    return reader.header
+        header = reader.feed(chunk)
+        if header is not None:
+            check_luminance(header)
+            return header
+    reader.finish()
 
 
 def _described_capacity(said: dict[str, Any]) -> str:

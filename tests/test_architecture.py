@@ -29,7 +29,7 @@ FLOORS = {
 FLIGHT = ("occulta", "onboard")
 FLYING = {"zmq", "msgpack", "yaml", "Crypto", "msgspec", "cython"}
 # Extras that no flight program ever loads: where a raster is read, and on the ground.
-RECEIVER = ("demodulate", "extract", "picture", "synchronise")
+RECEIVER = ("demodulate", "extract", "picture", "placing", "synchronise", "views")
 EXTRAS = {
     "occulta.program.rasters": {"PIL"},
     **{f"occulta.schemes.robust.{name}": {"numpy"} for name in RECEIVER},

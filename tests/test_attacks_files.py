@@ -94,6 +94,44 @@ def test_fill_bytes_before_markers() -> None:
     assert start == scan + 2 + int.from_bytes(file[scan + 2 : scan + 4], "big")
 
 
+@pytest.mark.parametrize("kind", ["progressive_restart", "not_interleaved", "redeclared"])
+def test_headers_between_scans_are_spared(kind: str) -> None:
+    file = jpegs.sample(kind)
+    flips, losses = bytearray(file), bytearray(file)
+    assert len(scans(file)) == file.count(b"\xff\xda") > 1
+    for start, end in scans(file):
+        flips[start:end] = bytes(byte ^ 0xFF for byte in file[start:end])
+        losses[start:end] = bytes(end - start)
+    assert attacked(file, "bitflips:1") == flips
+    assert attacked(file, "packets:1") == losses
+
+
+def scans(file: bytes) -> list[tuple[int, int]]:
+    """A slow second opinion: (start, end) of each scan's data in a sound file."""
+    found, at = [], 2
+    while file[at + 1] != 0xD9:
+        marker, at = file[at + 1], at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            start = at
+            while file[at] != 0xFF or file[at + 1] == 0 or 0xD0 <= file[at + 1] <= 0xD7:
+                at += 1
+            found.append((start, at))
+    return found
+
+
+def test_what_stands_behind_the_picture_is_spared() -> None:
+    after = attacked(jpegs.with_trailer(FILE), "bitflips:1")
+    assert after == attacked(FILE, "bitflips:1") + jpegs.with_trailer(FILE)[len(FILE) :]
+    with_dnl = jpegs.with_dnl(FILE)
+    assert attacked(with_dnl, "packets:1") == with_dnl[:START] + bytes(END - START) + with_dnl[END:]
+
+
+def test_a_damaged_file_can_be_damaged_again() -> None:
+    stray = bytearray(FILE)
+    stray[START + 100 : START + 104] = b"\xff\xe1\x12\x34"  # no segment of the file
+    assert flipped(attacked(bytes(stray), "bitflips:1"), bytes(stray)) == 8 * (END - START)
+
+
 # --- what is read
 
 
@@ -164,6 +202,38 @@ def test_a_jpeg_is_written_as_the_attack_left_it(image: Path) -> None:
     assert attack(image, "gaussian:3", "jpeg:40", "bitflips:0.001", "-o", output, "--seed", 9) == 0
     expected = apply(Picture(FILE), map(parse, ("gaussian:3", "jpeg:40", "bitflips:0.001")), 9)
     assert output.read_bytes() == expected.file
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bitflips:1,all", bytes(byte ^ 0xFF for byte in FILE)),
+        ("packets:1,all", bytes(len(FILE))), ("packets:1,removed,all", b""),
+    ],
+)
+def test_damage_is_written_whatever_it_hit(image: Path, text: str, expected: bytes) -> None:
+    output = image.with_name("out.jpg")
+    assert attack(image, text, "bitflips:0,all", "-o", output) == 0
+    assert output.read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (("jpeg:50", "-o", "out.jpg"), 338), (("-o", "out.png"), 338),
+        (("packets:0.5", "-o", "out.jpg"), 303),
+    ],
+)
+def test_an_attack_that_lacks_a_picture_names_the_one_before(
+    image: Path, words: tuple[str, ...], number: int, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(image.parent)
+    assert attack(image, "gaussian:1", "bitflips:1,all", *words) == 3
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error.startswith(f"error {number}: {image}: after bitflips:1,all: ")
+    assert "0x" not in error
+    assert names(image.parent) == ["scene.jpg"]
 
 
 def test_the_seed_decides(image: Path) -> None:

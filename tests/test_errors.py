@@ -6,6 +6,7 @@ Proves that the list of refusals is complete and that the numbers already given 
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import pytest
 
@@ -54,6 +55,13 @@ def test_every_reason_has_a_hint_of_one_line(reason: Reason) -> None:
 ])
 def test_hints_cover_all_that_their_reason_is_given_for(reason: Reason, words: list[str]) -> None:
     assert all(word in OccultaError(reason, "what is wrong").hint for word in words)
+
+
+def test_an_error_crosses_processes_whole() -> None:
+    error = OccultaError(Reason.DOES_NOT_FIT, "too large", "7 bytes fit")
+    there = pickle.loads(pickle.dumps(error))
+    assert (there.reason, there.detail, there.hint) == (error.reason, "too large", "7 bytes fit")
+    assert str(there) == "error 400: too large"
 
 
 def test_a_hint_can_be_given() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+import ground.__main__
+from occulta.errors import OccultaError, Reason
 from occulta.program import pgm, rasters
-from occulta.schemes.robust import message
 from occulta.schemes.robust.profiles import PROFILES
 from occulta.schemes.shares.raster import Raster
 from onboard.__main__ import PROFILES as OFFERED
@@ -183,7 +185,9 @@ def test_signed_by_the_satellite(tmp_path: Path, signed: bytes) -> None:
 def assert_not_verified(place: Place, done: Outcome, saying: str) -> None:
     assert_error(done, 503, saying)
     place.assert_report_only(503)
-    assert place.report()["origin"] == "not verified"
+    report = place.report()
+    assert report["origin"] == "not verified"
+    assert ("without --satellite it is read" in report["error"]["hint"]) is not report["signed"]
 
 
 def test_signed_by_another(tmp_path: Path, signed: bytes) -> None:
@@ -212,122 +216,7 @@ def test_nothing_for_this_key(tmp_path: Path, signed: bytes, key: str) -> None:
     assert report["authentic"] is False
 
 
-# --- what fits
-
-
-def capacity(place: Place, profile: str) -> Any:
-    done = call("onboard", "capacity", place.image, *ROBUST, "--profile", profile, "--json")
-    assert (done.status, done.err) == (0, "")
-    return done.json
-
-
-def test_capacity_of_512_pixels(tmp_path: Path) -> None:
-    place = Place(tmp_path, scene(512), b"")
-    assert capacity(place, "max") == {
-        "scheme": "robust", "profile": "max", "gross_bits": 1024, "message_bits": 1024,
-        "private_bytes": 9, "private_bytes_unsigned": 73, "fits": True, "fits_unsigned": True,
-    }
-    assert capacity(place, "default")["private_bytes_unsigned"] == 2048 // 8 - 55
-    assert capacity(place, "light")["gross_bits"] == 4096
-    done = call("onboard", "capacity", place.image, *ROBUST)
-    assert done.out == b"201 private bytes fit unsigned, 137 signed: 2048 gross bits " \
-        b"(profile default)\n"
-
-
-@pytest.mark.parametrize(("side", "profile", "said"), [
-    (208, "light", "25 private bytes fit unsigned, nothing signed: 676 gross bits (profile light)"),
-    (208, "max", "nothing fits, not even an empty file: 169 gross bits (profile max)"),
-])
-def test_capacity_of_small_pictures(tmp_path: Path, side: int, profile: str, said: str) -> None:
-    place = Place(tmp_path, scene(side), b"")
-    done = call("onboard", "capacity", place.image, *ROBUST, "--profile", profile)
-    assert done.out.decode() == said + "\n"
-    done = place.protect(*ROBUST, "--profile", profile, "--sign", place.key("satellite.key"))
-    assert_error(done, 400, "does not fit: this picture carries nothing beside a signature")
-    place.assert_nothing_marked()
-
-
-@pytest.mark.parametrize("is_signed", [False, True])
-def test_as_many_bytes_as_capacity_says(place: Place, is_signed: bool) -> None:
-    fits = capacity(place, "light")["private_bytes" if is_signed else "private_bytes_unsigned"]
-    extra = ("--sign", place.key("satellite.key")) if is_signed else ()
-    place.private.write_bytes(bytes(fits + 1))
-    done = place.protect(*ROBUST, "--profile", "light", *extra)
-    assert_error(done, 400, f"the private data does not fit: this picture carries {fits} bytes")
-    place.assert_nothing_marked()
-    place.private.write_bytes(bytes(fits))
-    assert place.protect(*ROBUST, "--profile", "light", *extra).status == 0
-
-
-def test_a_file_larger_than_any_picture_carries(place: Place) -> None:
-    place.private.write_bytes(bytes(message.MOST_BITS))
-    assert_error(place.protect(*ROBUST, "--profile", "light"), 400, "this picture carries 89 bytes")
-    place.assert_nothing_marked()
-    done = run("onboard", *place.to_protect(*ROBUST, output="-"))
-    assert_error(done, 400)
-
-
-def test_the_largest_message_is_bounded() -> None:
-    assert message.most_bits(PROFILES["light"], 65_535, 65_535) == message.MOST_BITS
-    assert message.gross_bits(PROFILES["light"], 65_535, 65_535) == message.MOST_BITS
-
-
 # --- refusals
-
-
-def test_two_recipients(place: Place) -> None:
-    done = place.protect(*ROBUST, "--to", place.key("other.pub"))
-    assert_error(done, 200, "at most 1 recipients")
-    place.assert_nothing_marked()
-
-
-WRONG_USE = {
-    "another scheme's profile": (["--profile", "exact"], {}, "has no profile exact"),
-    "regions": (["--roi", "0,0,8,8"], {}, "takes no option of shares"),
-    "holders": (["--holders", "2/3"], {}, "takes no option of shares"),
-    "two pipes in": ([], {"image": "-", "private": "-"}, "cannot both be standard input"),
-    "two texts out": (["--json"], {"output": "-"}, "cannot both be standard output"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG_USE)
-def test_wrong_use_of_protect(place: Place, wrong: str) -> None:
-    extra, other, saying = WRONG_USE[wrong]
-    done = place.protect(*ROBUST, *extra, **other)
-    assert (done.status, done.err.splitlines()[0][:9]) == (2, "error 200")
-    assert saying in done.err
-    place.assert_nothing_marked()
-
-
-def test_robust_needs_a_private_file_and_others_take_no_profile_of_it(place: Place) -> None:
-    to = ("--to", place.key("recipient.pub"), "-o", place.marked)
-    done = call("onboard", "protect", place.image, *ROBUST, *to)
-    assert_error(done, 200, "the scheme robust needs --private")
-    assert_error(place.protect("--profile", "max"), 200, "reversible has no profile max")
-    assert_error(
-        call("onboard", "capacity", place.image, "--profile", "light"), 200, "no profile light"
-    )
-
-
-PICTURES = {
-    "empty": (b"", 300),
-    "no JPEG": (b"GIF89a", 301),
-    "progressive": (scene(LIGHT, progressive=True), 315),
-    "cut": (scene(LIGHT)[:9000], 302),
-    "cut in its headers": (scene(LIGHT)[:300], 302),
-    "RGB": (scene(LIGHT, keep_rgb=True), 346),
-    "CMYK": (scene(LIGHT, mode="CMYK"), 346),
-}
-
-
-@pytest.mark.parametrize("kind", PICTURES)
-def test_pictures_that_cannot_be_marked(kind: str, tmp_path: Path) -> None:
-    data, number = PICTURES[kind]
-    place = Place(tmp_path, data, SECRET)
-    assert_error(place.protect(*ROBUST, "--profile", "light"), number)
-    place.assert_nothing_marked()
-    if kind != "cut":  # which no header tells
-        assert_error(call("onboard", "capacity", place.image, *ROBUST), number)
 
 
 def test_nothing_is_overwritten(place: Place, signed: bytes) -> None:
@@ -351,6 +240,9 @@ def test_wrong_use_of_recover(place: Place, signed: bytes) -> None:
     place.marked.write_bytes(signed)
     assert_error(place.recover(*ROBUST, output="-"), 200)
     assert_error(place.recover("--profile", "max"), 200, "--profile and --size are for the scheme")
+    paper = ("--profile", "paper", "--size", "512x512")
+    assert_error(place.recover(*ROBUST, *paper), 200, "--size is not for the profile paper")
+    assert not place.folder.exists()
     line = place.to_recover(*ROBUST)
     assert_error(call("ground", *line[:2], place.image, *line[2:]), 200, "takes one marked file")
 
@@ -358,6 +250,7 @@ def test_wrong_use_of_recover(place: Place, signed: bytes) -> None:
 UNREADABLE = {
     "empty": (b"", 300),
     "text": (b"no picture at all", 338),
+    "GIF": (saved(Image.new("L", (64, 64)), "GIF"), 338),
     "half a PNG": (saved(Image.new("L", (64, 64)), "PNG")[:60], 338),
     "a PGM that is cut": (b"P5\n64 64\n255\n" + bytes(100), 338),
     "too many pixels": (saved(Image.new("1", (9000, 9000)), "PNG"), 316),
@@ -371,8 +264,29 @@ UNREADABLE = {
 def test_files_that_cannot_be_read(kind: str, tmp_path: Path) -> None:
     place = Place(tmp_path, b"", SECRET)
     data, number = UNREADABLE[kind]
-    assert_error(recover(place, data), number)
+    done = recover(place, data)
+    assert_error(done, number, f": {place.marked}: ")
+    assert " object at 0x" not in done.err
     place.assert_report_only(number)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("extra", "is_shown"), [((), True), (("--json",), False)])
+def test_a_terminal_is_told_that_searching_takes_time(
+    tmp_path: Path, extra: tuple[str, ...], is_shown: bool
+) -> None:
+    place = Place(tmp_path, b"", SECRET)
+    place.marked.write_bytes(pgm.encode(Raster(5, 3, bytes(15))))
+    with redirect_stderr(Terminal()) as shown, redirect_stdout(io.StringIO()):
+        words = [str(word) for word in place.to_recover(*ROBUST, *extra)]
+        assert ground.__main__.main(words) == 5
+    line, cleared, rest = shown.getvalue().rpartition("\r\033[K")
+    assert rest.startswith("error 509: ")
+    assert (bool(cleared), line.startswith("searching for the message: ")) == (is_shown, is_shown)
 
 
 def test_pictures_smaller_than_a_block(tmp_path: Path) -> None:
@@ -387,6 +301,16 @@ def test_deep_samples_give_their_upper_bits() -> None:
     assert rasters.luminance(saved(image, "PNG")).pixels == bytes(v >> 8 for v in values)
 
 
+def test_a_share_image_that_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "share-a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    with pytest.raises(OccultaError) as caught:
+        rasters.read(str(path))
+    assert caught.value.reason is Reason.BAD_RASTER
+    assert caught.value.detail == f"{path}: it is no picture of a kind that is read, or damaged " \
+        "at its beginning"
+
+
 def test_without_the_file_telling(place: Place, signed: bytes) -> None:
     """What is marked robustly looks like any picture: a hint says what to give."""
     with Image.open(io.BytesIO(signed)) as image:
@@ -396,6 +320,10 @@ def test_without_the_file_telling(place: Place, signed: bytes) -> None:
         done = place.recover()
         assert_error(done, number)
         assert done.err.endswith("of robust hiding no file tells: give --scheme robust\n")
+        assert done.err.endswith(f"hint: {place.report()['error']['hint']}\n")
+        given = place.recover("--scheme", "shares" if number == 336 else "reversible")
+        assert_error(given, number)
+        assert "robust" not in given.err
 
 
 # --- what is installed
@@ -449,7 +377,9 @@ def test_a_scaled_picture_with_the_size_that_it_had(
 @pytest.mark.parametrize("size", ["512", "0x5", "5x-5", "1e3x5", "100000x5"])
 def test_a_size_that_is_none(place: Place, marked: bytes, size: str) -> None:
     assert_error(recover(place, marked, f"--size={size}"), 200, "is no size")
+    assert not place.folder.exists()
 
 
 def test_a_size_that_is_too_large(place: Place, marked: bytes) -> None:
     assert_error(recover(place, marked, "--size", "65000x65000"), 316, "65000 x 65000")
+    assert not place.folder.exists()

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.robust import files_campaign, is_accepted, random_llrs_accepted
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
 from occulta.schemes.robust import message
@@ -20,10 +19,9 @@ from occulta.schemes.robust.extract import recover
 from occulta.schemes.robust.mark import mark_coded
 from occulta.schemes.robust.picture import from_jpeg, from_luminance
 from occulta.schemes.robust.profiles import PROFILES
-from tests.coefficient_pictures import pillow_jpeg
 from tests.jpegs import PLAIN, encode, find
 from tests.mutation import mutate
-from tests.robust_support import FINGERPRINT, NAMES, PRIVATE, coded, compiled_only, marked, scene
+from tests.robust_support import FINGERPRINT, NAMES, PRIVATE, coded, compiled_only, marked
 from tests.support import KEY, by_kernel
 
 LIMITS = Limits(max_blocks=20_000)
@@ -136,26 +134,6 @@ def test_a_right_crc_over_noise_gives_no_message():
         whole = sealed + zlib.crc32(sealed).to_bytes(4, "big")
         with pytest.raises(OccultaError):
             message.open_message(whole, KEY)
-
-
-@compiled_only
-def test_random_llrs_give_no_message():
-    assert random_llrs_accepted(640, 300, KEY) == 0
-
-
-@compiled_only
-def test_damaged_files_give_no_wrong_bytes():
-    covers = [pillow_jpeg(scene(seed, 290, 300), 90) for seed in (1, 2)]
-    found = files_campaign(covers, 8)
-    assert len(found) == 8 and "wrong" not in found
-    assert "exact" in found and "lost" in found
-
-
-def test_the_campaign_would_see_a_message():
-    """Decisions that are a message are counted."""
-    bits = message.to_bits(message.seal(b"private", 640, KEY.public))
-    assert is_accepted(bits, KEY) and is_accepted(bits[:-1] + bytes([bits[-1] ^ 1]), KEY)
-    assert not is_accepted(bytes([bits[0] ^ 1]) + bits[1:], KEY)
 
 
 def test_sizes_grow_by_an_eighth_at_most():

@@ -16,6 +16,7 @@ from occulta.schemes.robust.layout import (
     PATTERN_CELLS,
     PERIOD,
     TILE,
+    TURNS,
     layout_of,
     permutation,
     tiles_across,
@@ -26,14 +27,14 @@ from tests.robust_support import FINGERPRINT
 pytestmark = pytest.mark.arm64
 
 GOLDEN = {
-    1: "877ebc100381aefb0115317f8d411b0f",
-    4: "a0873104d567d23619cae1b2f374af3d",
-    9: "4a9b7124edea491c1bde4c89871a7932",
+    1: "657dbbddd2e95c24e7c3d3b264c89328",
+    4: "5c2f3f6b6616a2df7c08bfeddf60297e",
+    9: "ac4ef8c003f277ebab5c63ff1336ac89",
 }
 
 
 def digest(layout):
-    numbers = [*layout.first, *layout.order, *layout.pattern]
+    numbers = [*layout.first, *layout.order, *layout.turns, *layout.pattern]
     return hashlib.sha256(" ".join(map(str, numbers)).encode()).hexdigest()[:32]
 
 
@@ -47,6 +48,8 @@ def test_a_tile_uses_every_slot_once(slots):
     layout = layout_of(FINGERPRINT, slots)
     assert layout.tile_slots == (CELLS - PATTERN_CELLS) * slots
     assert sorted(layout.order) == list(range(layout.tile_slots))
+    assert len(layout.turns) == TURNS**2 and min(layout.turns) >= 0
+    assert 0.9 * layout.tile_slots < max(layout.turns) < layout.tile_slots
     numbers = [number for number in layout.first if number != PATTERN]
     assert numbers == list(range(CELLS - PATTERN_CELLS))
     assert len(layout.pattern) == PERIOD * PERIOD and set(layout.pattern) == {0, 1}
@@ -63,6 +66,26 @@ def test_each_coded_bit_is_sent_equally_often(slots, tiles_down, tiles, coded):
     sent = Counter(where[slot % coded] for slot in used.tolist())
     times = [sent[bit] for bit in range(coded)]
     assert max(times) - min(times) <= 1 and sum(times) == used.size
+
+
+@pytest.mark.parametrize("slots, down, across, coded", [
+    (1, 3584, 1, 2700), (1, 1792, 2, 2700), (1, 3000, 2, 4236), (4, 4, 384, 2316),
+    (9, 4, 256, 3084), (9, 5, 205, 3084)])
+def test_strips_send_most_coded_bits(slots, down, across, coded):
+    grid = Grid(layout_of(FINGERPRINT, slots))
+    places = grid.slots((down, across, slots), (0, 0), tiles_across(across))
+    used = places[places >= 0]
+    assert used.size > coded
+    assert len(np.unique(used % coded)) > 0.6 * coded
+
+
+def test_what_lies_outside_is_no_slot():
+    grid = Grid(layout_of(FINGERPRINT, 4))
+    whole = grid.slots((20, 32, 4), (0, 0), 2)
+    around = grid.slots((30, 60, 4), (-3, -9), 2)
+    assert np.array_equal(around[3:23, 9:41], whole)
+    assert (around[:3] == -1).all() and (around[:, :9] == -1).all()
+    assert (around[:, 41:] == -1).all()
 
 
 @settings(max_examples=30, deadline=None)

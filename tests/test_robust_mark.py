@@ -23,10 +23,10 @@ from tests.support import KEY, by_kernel, pieces
 
 WIDTH, HEIGHT = 150, 93
 GOLDEN = {
-    "light": "b24771806e1a06feecdb9b70fb3b3821",
-    "default": "eb20ad42a6f24b3f6e129899926f4870",
-    "max": "e984c2ba09194269827ba7fdf6f50fb0",
-    "strong": "c0669ea3613649d9f86bcc377485f3a3",
+    "light": "dd0957d8080e2e2fa38c95c6a24216ee",
+    "default": "9bdc8b3c1b178ce33a18dbc13c4f9cd9",
+    "max": "d58b659e717d69878582e0e40e7fc4e0",
+    "strong": "eafa852da0aa637463c87e81edc2b15d",
 }
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.robust.extract import margin, recover, soft_bits
 from occulta.schemes.robust.message import LEAST_BITS
-from occulta.schemes.robust.picture import equalised, from_jpeg, from_luminance
+from occulta.schemes.robust.picture import equalised, from_jpeg, from_luminance, repaired
 from occulta.schemes.robust.profiles import PROFILES
 from tests.coefficient_pictures import gray, pillow_jpeg
 from tests.jpegs import encode, find
@@ -236,11 +236,13 @@ def test_soft_bits_have_the_signs_of_what_was_coded():
     assert margin(np.full(9, 40.0), bytes(9), 3) == pytest.approx(10 * np.log10(3), abs=1e-6)
 
 
-def test_impulses_are_repaired_before_the_transform():
+def test_impulses_are_repaired_in_a_picture_of_its_own():
     raster = np.clip(gray(7, 80, 60), 30, 220)
-    spoilt = impulses(raster, 0.05)
-    assert np.abs(seen(spoilt).pixels.astype(int) - raster).max() < 80
-    assert np.array_equal(seen(raster).pixels, raster)
+    spoilt = seen(impulses(raster, 0.05))
+    better = repaired(spoilt)
+    assert np.abs(better.pixels.astype(int) - raster).max() < 80
+    assert np.abs(spoilt.pixels.astype(int) - raster).max() > 80
+    assert repaired(seen(raster)) is None
 
 
 def test_a_file_and_its_pixels_agree():

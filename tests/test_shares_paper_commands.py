@@ -54,7 +54,7 @@ class Place:
 
     def recover(self, *files: Path, **other: Any) -> str:
         options = {
-            "shares": [str(each) for each in files or self.pair], "satellite": [],
+            "shares": [str(each) for each in files or self.pair], "satellite": [], "scheme": None,
             "key": str(self.root / "recipient.key"), "output": self.folder, "json": False,
         }
         return _said(ground.rasters.recover, options | other)

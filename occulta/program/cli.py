@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -113,12 +113,33 @@ def report_error(error: OccultaError, as_json: bool = False) -> int:
     return int(error.reason.exit_code)
 
 
+@contextmanager
+def waiting(what: str, quiet: bool = False) -> Iterator[None]:
+    """Say on standard error what takes time, while it does, when that is a terminal."""
+    is_shown = not quiet and _has_terminal()
+    if is_shown:
+        print(what, end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if is_shown:
+            _clear_line()
+
+
+def _has_terminal() -> bool:
+    return bool(sys.stderr and sys.stderr.isatty())
+
+
+def _clear_line() -> None:
+    print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 class Progress:
     """Percent done on standard error, when that is a terminal and the size is known."""
 
     def __init__(self, what: str, total: int | None) -> None:
         self._what = what
-        self._total = total if total and sys.stderr and sys.stderr.isatty() else None
+        self._total = total if total and _has_terminal() else None
         self._done = 0
         self._shown = 0
 
@@ -133,4 +154,4 @@ class Progress:
     def close(self) -> None:
         """Clear the line."""
         if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            _clear_line()

@@ -60,11 +60,21 @@ def luminance(data: bytes) -> Raster:
     """
     if not data:
         raise OccultaError(Reason.EMPTY_INPUT, "the input is empty")
-    if kind_of(data) == PGM:
+    if kind_of(data) != PGM:
+        return _luminance(data)
+    try:
         return pgm.decode(data)
+    except OccultaError as error:
+        if error.reason is not Reason.BAD_RASTER or not _has_pillow():
+            raise
+        return _luminance(data)  # other depths, and bytes behind the pixels
+
+
+def _luminance(data: bytes) -> Raster:
     image = _pillow("Image")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", image.DecompressionBombWarning)
             with image.open(io.BytesIO(data), formats=READABLE) as picture:
                 width, height = picture.size
@@ -75,7 +85,15 @@ def luminance(data: bytes) -> Raster:
         raise
     except Exception as error:  # as in _decode
         hint = f"give a whole picture of one of the kinds {', '.join(READABLE)}"
-        raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}", hint) from None
+        raise OccultaError(Reason.BAD_RASTER, _why(error, image), hint) from None
+
+
+def _has_pillow() -> bool:
+    try:
+        _pillow("Image")
+    except OccultaError:
+        return False
+    return True
 
 
 def resized(raster: Raster, width: int, height: int) -> Raster:
@@ -91,7 +109,8 @@ def resized(raster: Raster, width: int, height: int) -> Raster:
 
 
 def _gray(picture: Any) -> Any:
-    if picture.mode.startswith("I"):
+    is_deep = picture.mode.startswith("I")
+    if is_deep and (picture.mode != "I" or picture.getextrema()[1] > 255):
         picture = picture.convert("I").point(lambda value: value * (1 / 256))
     return picture.convert("L")
 
@@ -153,7 +172,14 @@ def _decode(data: bytes, kind: str) -> Raster:
     except (OccultaError, MemoryError):
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken files lead to
-        raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}") from None
+        raise OccultaError(Reason.BAD_RASTER, _why(error, image)) from None
+
+
+def _why(error: Exception, image: ModuleType) -> str:
+    """What Pillow says; of a kind that it does not know it names but an object in memory."""
+    if isinstance(error, image.UnidentifiedImageError):
+        return "it is no picture of a kind that is read, or damaged at its beginning"
+    return f"Pillow cannot read it: {error}"
 
 
 def _saved(picture: object) -> bytes:

@@ -45,6 +45,8 @@ class Arguments(NamedTuple):
 
     numbers: tuple[float, ...]
     words: frozenset[str] = frozenset()
+    text: str = ""
+    """The attack as it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,15 @@ class Kind:
         """What it is called."""
         return re.split(r"[:\[]", self.written)[0]
 
-    def read(self, text: str | None) -> Arguments:
-        """The part behind the colon; raises ValueError."""
-        parts = [] if text is None else text.split(",")
+    def read(self, text: str) -> Arguments:
+        """Of an attack as it is written; raises ValueError."""
+        _, colon, rest = text.partition(":")
+        parts = rest.split(",") if colon else []
         words = [part for part in parts if part in self.words]
         numbers = [part for part in parts if part not in self.words]
         if len(set(words)) < len(words) or parts != numbers + words:
             raise ValueError("words come behind the numbers, each once")
-        return Arguments(self._numbers(numbers), frozenset(words))
+        return Arguments(self._numbers(numbers), frozenset(words), text)
 
     def _numbers(self, texts: Sequence[str]) -> tuple[float, ...]:
         for form in self.forms:
@@ -88,19 +91,17 @@ class Attack:
 
     kind: Kind
     arguments: Arguments
-    text: str
-    """As it was written."""
 
 
 def read(text: str, known: Mapping[str, Kind]) -> Attack:
     """An attack as the command line names it; raises OccultaError(USAGE)."""
-    name, colon, rest = text.partition(":")
+    name = text.partition(":")[0]
     kind = known.get(name)
     if kind is None:
         hint = f"the attacks are {', '.join(known)}"
         raise OccultaError(Reason.USAGE, f"there is no attack {name[:_MOST_SHOWN]!r}", hint)
     try:
-        return Attack(kind, kind.read(rest if colon else None), text)
+        return Attack(kind, kind.read(text))
     except ValueError as error:
         hint = f"it is written {kind.written}: {kind.help}"
         raise OccultaError(Reason.USAGE, f"attack {name}: {error}", hint) from None

@@ -9,13 +9,13 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from occulta.errors import OccultaError, Reason
 from sim.pixels import Pixels
 
 MAX_PIXELS = 1 << 26
-"""Bound on width * height, 8192 x 8192: an attack takes some 20 bytes of memory per sample."""
+"""Bound on width * height, 8192 x 8192: `sharpen` takes 50 bytes of memory per sample, noise 25."""
 MAX_FILE = 1 << 28
 """Bytes of a picture file."""
 QUALITY = 90
@@ -38,18 +38,32 @@ class Picture:
     """A picture file as it is; possibly a damaged one, where there are no pixels."""
     pixels: Pixels | None = None
     """Shape (height, width) or (height, width, 3)."""
+    damaged_by: str = ""
+    """The attack that left the file, if it damages JPEG files: that is what this one was."""
 
     def raster(self) -> Pixels:
         """The pixels; raises OccultaError: BAD_RASTER, LIMIT_DIMENSIONS."""
-        return decoded(self.file) if self.pixels is None else self.pixels
+        if self.pixels is not None:
+            return self.pixels
+        try:
+            return decoded(self.file)
+        except OccultaError as error:
+            raise self.refusal(error) from None
+
+    def refusal(self, error: OccultaError) -> OccultaError:
+        """The same error, the attack named that the file's damage comes from."""
+        cause = f"after {self.damaged_by}: " if self.damaged_by else ""
+        return OccultaError(error.reason, cause + error.detail, error.hint)
 
     def encoded(self, format_name: str) -> bytes:
-        """The file if it is of this format (of FORMATS), else one made from the pixels.
+        """The file if it is of this format (of FORMATS) or was, else one made from the pixels.
 
         Raises OccultaError: BAD_RASTER, LIMIT_DIMENSIONS.
         """
         at, magic = _MAGICS.get(format_name, (0, b""))
         if magic and self.file[at:].startswith(magic):
+            return self.file
+        if self.damaged_by and format_name == "JPEG":
             return self.file
         return encoded(self.raster(), format_name, **_OPTIONS.get(format_name, {}))
 
@@ -76,6 +90,8 @@ def decoded(data: bytes) -> Pixels:
                 return _samples(picture)
     except (OccultaError, MemoryError):
         raise
+    except UnidentifiedImageError:
+        raise OccultaError(Reason.BAD_RASTER, "no picture that Pillow knows", _HINT) from None
     except Exception as error:  # Pillow's parsers raise whatever broken files lead to
         raise OccultaError(Reason.BAD_RASTER, f"Pillow cannot read it: {error}", _HINT) from None
 

@@ -19,11 +19,10 @@ from occulta.codec.jpeg import entropy_kernel as layout
 from occulta.codec.jpeg import markers
 from occulta.codec.jpeg.coefficient_frame import BLOCK
 from occulta.codec.jpeg.coefficients import CoefficientEngine, CoefficientRun, Header
-from occulta.codec.jpeg.engine import NO_LIMIT, ScanRun
-from occulta.codec.jpeg.headers import Scan
+from occulta.codec.jpeg.engine import NO_LIMIT
+from occulta.codec.jpeg.head import HeadEngine
 from occulta.codec.jpeg.quantisation import Table
 from occulta.codec.jpeg.restarts import ZEROS, Piece, place
-from occulta.codec.jpeg.structure import Item
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
 
@@ -71,7 +70,7 @@ def salvage(
     """
     head = data[: _head_end(data)] if head is None else head
     end = len(head)
-    engine = _Head(limits, kernel)
+    engine = HeadEngine(limits, kernel)
     engine.buffer.append(head)
     engine.advance(NO_LIMIT)
     run, header = engine.found, engine.header
@@ -105,20 +104,6 @@ def _head_end(data: bytes) -> int:
             return end
         at = end
     raise OccultaError(Reason.TRUNCATED, "the file ends within its headers")
-
-
-class _Head(CoefficientEngine):
-    """Reads the headers, then stops."""
-
-    found: CoefficientRun | None = None
-
-    def begin_scan(self, group: list[Item], scan: Scan) -> ScanRun:
-        run = super().begin_scan(group, scan)
-        assert isinstance(run, CoefficientRun)
-        self.found = run
-        plain = ScanRun(scan, 0, self.mode, self.limits)
-        plain.raw = True
-        return plain
 
 
 class _Salvage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from occulta.schemes.robust.picture import Carriers, Floats
+from occulta.schemes.robust.picture import Carriers, Flags, Floats
 from occulta.schemes.robust.profiles import GROUP, Profile
 
 _CLASSES = 16
@@ -19,9 +19,13 @@ _LEAST_LOCKED, _MOST_LOCKED = 0.003, 0.97
 _LEAST_SHARE, _MOST_SHARE = 0.3, 0.98
 _WIDTH = 0.05
 """Of the logistic in log(roughness / threshold) that says how likely a block was chosen."""
+_SMOOTH = 0.5
+_SMOOTHEST = _SMOOTH * float(np.exp(-8.0 * _WIDTH))
+"""Where half of a row has no roughness at all, it was hardly chosen: marking makes rough."""
 _UNCHOSEN = 0.7
 """Blocks below this share of the threshold were hardly chosen: they show what hosts look like."""
 _BINS = 24
+_FLAT = 0.5
 _CHECKS = tuple(
     tuple(carrier for carrier in range(GROUP) if carrier + 1 >> bit & 1) for bit in range(3)
 )
@@ -30,7 +34,8 @@ _CHECKS = tuple(
 def soft_slots(profile: Profile, carriers: Carriers, gain: float = 1.0) -> Floats:
     """LLRs ln(P(0) / P(1)) of every slot, (down, across, slots), each within +-12.
 
-    `gain`: what the coefficients are multiplied by first. Blocks that are not present have 0.
+    `gain`: what the coefficients are multiplied by first. Blocks that are not present have 0, and
+    those amid flat ones, as of a border that was put around the picture.
     """
     present = carriers.present
     shape = (*present.shape, profile.slots)
@@ -48,6 +53,7 @@ def soft_slots(profile: Profile, carriers: Carriers, gain: float = 1.0) -> Float
     llrs = _llrs(profile, odds, folded, chosen)
     found = np.zeros(shape)
     found[present] = _syndromes(llrs) if profile.grouped else llrs
+    found[_amid_flat(carriers)] = 0.0
     return found
 
 
@@ -68,6 +74,14 @@ def coarse_means(profile: Profile, values: Floats) -> Floats:
     return np.stack(products, axis=-1).astype(np.float64)
 
 
+def _amid_flat(carriers: Carriers) -> Flags:
+    """Blocks that are flat as all their neighbours are: where all carry, hardly any are."""
+    flat = np.pad((np.abs(carriers.values[..., 1:]) < _FLAT).all(axis=-1), 1, constant_values=True)
+    down, across = carriers.present.shape
+    around = [flat[y : y + down, x : x + across] for y in range(3) for x in range(3)]
+    return np.asarray(np.logical_and.reduce(around))
+
+
 def _fold(values: Floats, step: int) -> Floats:
     """The distance from the nearest even cell's centre in cells: 0 even, 1 odd."""
     return np.asarray(np.abs((values / step + 1.0) % 2.0 - 1.0))
@@ -84,8 +98,8 @@ def _chosen(profile: Profile, carriers: Carriers) -> Floats:
     found = np.zeros(carriers.rough.shape)
     for at, (rough, present) in enumerate(zip(carriers.rough, carriers.present, strict=True)):
         if present.any():
-            threshold = max(1e-6, float(np.median(rough[present])))
-            ratio = np.log(np.maximum(rough, 1e-6) / threshold) / _WIDTH
+            threshold = max(_SMOOTH, float(np.median(rough[present])))
+            ratio = np.log(np.maximum(rough, _SMOOTHEST) / threshold) / _WIDTH
             found[at] = 1.0 / (1.0 + np.exp(-np.clip(ratio, -40.0, 40.0)))
     return found
 

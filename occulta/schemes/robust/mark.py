@@ -19,7 +19,7 @@ from occulta.codec.jpeg.coefficients import CoefficientReader, Header
 from occulta.codec.jpeg.writer import CoefficientWriter, clip
 from occulta.errors import OccultaError, Reason
 from occulta.limits import DEFAULT_LIMITS, Limits
-from occulta.schemes.robust.layout import layout_of, permutation, tiles_across
+from occulta.schemes.robust.layout import layout_of, permutation, stride, tiles_across
 from occulta.schemes.robust.message import most_bits, seal, to_bits
 from occulta.schemes.robust.profiles import GROUP, TABLE, Profile
 
@@ -27,6 +27,8 @@ KERNEL = "occulta.schemes.robust.marking_kernel"
 _SIDE = 8
 _ADOBE = b"\xff\xee"
 _ADOBE_SIZE = 16
+_JFIF = b"\xff\xe0"
+_JFIF_SIZE = 18
 _SCRATCH = 144
 _WORK = 38
 _TURNED = tuple(at % _SIDE * _SIDE + at // _SIDE for at in ZIGZAG)
@@ -54,12 +56,16 @@ class RowMarker:
         self._across = width // _SIDE
         self._tiles = tiles_across(self._across)
         self._layout = layout_of(fingerprint, profile.slots)
-        self._coded = bytearray(coded)
-        self._where = permutation(len(coded), len(coded))
+        self._sent = bytearray(len(coded))
+        self._kernel.spread(
+            memoryview(bytearray(coded)), stride(len(coded)), memoryview(self._sent)
+        )
         self._plan, self._cosets = profile.plan(), _cosets()
         self._pattern = bytearray(self._layout.pattern)
         self._turned, self._table = array("i", _TURNED), array("i", TABLE)
         self._rough = array("d", bytes(8 * self._across))
+        self._even = permutation(self._across, 0)
+        """The order in which blocks of equal roughness are taken: all over the row."""
         self._scratch = array("d", bytes(8 * _SCRATCH))
         self._work = array("q", bytes(8 * _WORK))
 
@@ -71,8 +77,9 @@ class RowMarker:
             coefficients, memoryview(self._chosen(coefficients)), self._across, row,
             memoryview(self._plan), len(self._profile.carriers), self._profile.grouped,
             memoryview(self._cosets), memoryview(self._layout.first),
-            memoryview(self._layout.order), memoryview(self._pattern),
-            memoryview(self._coded), memoryview(self._where), self._tiles, memoryview(self._work),
+            memoryview(self._layout.order), memoryview(self._layout.turns),
+            memoryview(self._pattern),
+            memoryview(self._sent), self._tiles, memoryview(self._work),
         )
 
     def _chosen(self, coefficients: memoryview) -> bytearray:
@@ -83,8 +90,10 @@ class RowMarker:
             coefficients, memoryview(self._table), memoryview(self._turned), self._across,
             memoryview(self._scratch), memoryview(self._rough),
         )
-        least = sorted(self._rough)[self._across // 2]
-        return bytearray(map(least.__le__, self._rough))
+        chosen = bytearray(self._across)
+        for column in sorted(self._even, key=self._rough.__getitem__)[self._across // 2 :]:
+            chosen[column] = 1
+        return chosen
 
 
 class CodedMarker:
@@ -185,17 +194,25 @@ def mark_coded(jpeg: bytes, profile: Profile, fingerprint: bytes, coded: bytes) 
 def check_luminance(header: Header) -> None:
     """Raises OccultaError(NO_LUMINANCE) unless the first component is a full luminance."""
     components = header.frame.components
-    adobe = [s for s in header.segments if s.startswith(_ADOBE) and s[4:9] == b"Adobe"]
-    is_rgb = len(components) == 3 and any(
-        len(segment) >= _ADOBE_SIZE and segment[15] == 0 for segment in adobe
-    )
     largest = max(component.horizontal for component in components)
     tallest = max(component.vertical for component in components)
     first = components[0]
-    if len(components) not in (1, 3) or is_rgb:
+    if len(components) not in (1, 3) or (len(components) == 3 and _is_rgb(header)):
         raise OccultaError(Reason.NO_LUMINANCE, "the picture is neither gray nor YCbCr")
     if (first.horizontal, first.vertical) != (largest, tallest):
         raise OccultaError(Reason.NO_LUMINANCE, "the picture's luminance is subsampled")
+
+
+def _is_rgb(header: Header) -> bool:
+    """Of three components, as libjpeg guesses it (jdapimin.c, default_decompress_parms)."""
+    segments = header.segments
+    if any(s.startswith(_JFIF) and s[4:9] == b"JFIF\0" and len(s) >= _JFIF_SIZE for s in segments):
+        return False
+    adobe = [s for s in segments if s.startswith(_ADOBE) and s[4:9] == b"Adobe"]
+    transforms = [s[_ADOBE_SIZE - 1] for s in adobe if len(s) >= _ADOBE_SIZE]
+    if transforms:
+        return transforms[-1] == 0
+    return bytes(component.identifier for component in header.frame.components) == b"RGB"
 
 
 def _cosets() -> array[int]:

@@ -4,12 +4,11 @@
 """The inner loops of robust embedding: requantisation, roughness, parities of cells.
 
 One Python file: run as it is, it is the readable reference; compiled by Cython it is the fast
-kernel. Integers only, but for the roughness, which is IEEE doubles with + - * / in the order
-written here: both give the same bits.
+kernel. Integers, and IEEE doubles with + - * / in the order written here: both give the same bits.
 
 Bounds are not checked in compiled code. Blocks: `coefficients` holds 64 of each of `across` blocks.
 `plan`: places are below 64, cells at least 1. `first` numbers the blocks of a tile, so that `order`
-has `slots` places for each; `where` is a permutation of the places of `coded`.
+has `slots` places for each; `sent` and `spread` are for bits, one at least.
 """
 
 from __future__ import annotations
@@ -24,23 +23,37 @@ _PLAN = cython.declare(cython.int, 4)
 _ROUNDS = cython.declare(cython.int, 8)
 
 
+def spread(coded: cython.uchar[::1], stride: cython.Py_ssize_t, sent: cython.uchar[::1]) -> None:
+    """Coded bits in the order of slots: `sent[n] = coded[n * stride % size]`, stride < 2 size."""
+    size: cython.Py_ssize_t = coded.shape[0]
+    n: cython.Py_ssize_t
+    at: cython.Py_ssize_t = 0
+    for n in range(size):
+        sent[n] = coded[at]
+        at = (at + stride) % size
+
+
 def requantise(coefficients: cython.short[::1], source: cython.int[::1],
                target: cython.int[::1]) -> None:
     """To the nearest multiples of other divisors, in place; halves away from zero, +-1023."""
     size: cython.Py_ssize_t = coefficients.shape[0]
     at: cython.Py_ssize_t
+    place: cython.Py_ssize_t
     value: cython.longlong
     divisor: cython.longlong
     for at in range(size):
         value = coefficients[at]
         if value == 0:
             continue
-        divisor = target[at & 63]
-        value *= source[at & 63]
-        if value < 0:
-            value = -((-2 * value + divisor) // (2 * divisor))
-        else:
-            value = (2 * value + divisor) // (2 * divisor)
+        place = at & 63
+        divisor = target[place]
+        if source[place] != divisor:
+            value *= source[place]
+            # Below 2^33 over 2^17: the quotient of doubles never reaches a whole number from below.
+            if value < 0:
+                value = -cython.cast(cython.longlong, (divisor - 2.0 * value) / (2.0 * divisor))
+            else:
+                value = cython.cast(cython.longlong, (2.0 * value + divisor) / (2.0 * divisor))
         if value > _LARGEST:
             value = _LARGEST
         elif value < -_LARGEST:
@@ -94,8 +107,9 @@ def roughness(coefficients: cython.short[::1], table: cython.int[::1], turned: c
                 elif -x[128 + i] > size:
                     size = -x[128 + i]
             total = 0.0
+            size = 1.0 / size
             for i in range(8):
-                x[128 + i] = x[128 + i] / size
+                x[128 + i] = x[128 + i] * size
                 x[136 + i] = 0.0
             for j in range(8):
                 size = x[128 + j]
@@ -127,8 +141,13 @@ def _cell(value: cython.int, cells: cython.int) -> cython.int:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _kept(value: cython.int, centre: cython.int, slack: cython.int) -> cython.int:
-    """The nearest value of the same cell within the slack of its centre."""
+def _kept(value: cython.int, centre: cython.int, cells: cython.int,
+          slack: cython.int) -> cython.int:
+    """The nearest value within the slack of its cell's centre, or of that two cells nearer to 0."""
+    if centre - slack > _LARGEST:
+        return centre - 2 * cells + slack
+    if centre + slack < -_LARGEST:
+        return centre + 2 * cells - slack
     if value > centre + slack:
         return centre + slack
     if value < centre - slack:
@@ -158,8 +177,9 @@ def _flipped(value: cython.int, centre: cython.int, cells: cython.int, slack: cy
 def mark(coefficients: cython.short[::1], chosen: cython.uchar[::1], across: cython.Py_ssize_t,
          row: cython.Py_ssize_t, plan: cython.int[::1], carriers: cython.Py_ssize_t,
          grouped: cython.int, cosets: cython.int[::1], first: cython.int[::1],
-         order: cython.int[::1], pattern: cython.uchar[::1], coded: cython.uchar[::1],
-         where: cython.int[::1], tiles: cython.longlong, work: cython.longlong[::1]) -> None:
+         order: cython.int[::1], turns: cython.int[::1], pattern: cython.uchar[::1],
+         sent: cython.uchar[::1], tiles: cython.longlong,
+         work: cython.longlong[::1]) -> None:
     """Embed into the chosen ones of `across` blocks of the picture's `row`.
 
     `cosets`: for each difference of syndromes the 16 sets of carriers, as bits, that make it good.
@@ -167,24 +187,29 @@ def mark(coefficients: cython.short[::1], chosen: cython.uchar[::1], across: cyt
     """
     slots: cython.int = cython.cast(cython.int, carriers // _GROUP * 3 if grouped else carriers)
     per_tile: cython.longlong = (order.shape[0])
-    size: cython.longlong = coded.shape[0]
+    size: cython.longlong = sent.shape[0]
+    at: cython.longlong
     column: cython.Py_ssize_t
     slot: cython.int
     number: cython.int
     bit: cython.int
     wanted: cython.int
     base: cython.longlong
+    turn: cython.longlong
     for column in range(across):
         if not chosen[column]:
             continue
         number = first[(row % _TILE) * _TILE + column % _TILE]
-        base = ((row // _TILE) * tiles + column // _TILE) * per_tile
+        base = ((row // _TILE) * tiles + column // _TILE) * per_tile % size
+        turn = turns[(row // _TILE % _TILE) * _TILE + column // _TILE % _TILE]
         wanted = 0
         for slot in range(slots):
             if number < 0:
                 bit = pattern[(row % _PERIOD) * _PERIOD + column % _PERIOD] ^ (slot & 1)
             else:
-                bit = coded[where[(base + order[number * slots + slot]) % size]]
+                at = order[number * slots + slot] + turn
+                at = base + (at if at < per_tile else at - per_tile)
+                bit = sent[at if at < size else at % size]
             if grouped:
                 wanted |= bit << slot % 3
                 if slot % 3 == 2:
@@ -207,7 +232,7 @@ def _single(coefficients: cython.short[::1], block: cython.Py_ssize_t, plan: cyt
     value: cython.int = coefficients[at]
     cell: cython.int = _cell(value, cells)
     if cell & 1 == bit:
-        value = _kept(value, cell * cells, slack)
+        value = _kept(value, cell * cells, cells, slack)
     else:
         value = _flipped(value, cell * cells, cells, slack, tie)
     coefficients[at] = cython.cast(cython.short, value)
@@ -249,7 +274,7 @@ def _group(coefficients: cython.short[::1], block: cython.Py_ssize_t, plan: cyth
         cell = _cell(value, cells)
         if cell & 1:
             difference ^= i + 1
-        work[i] = _kept(value, cell * cells, slack)
+        work[i] = _kept(value, cell * cells, cells, slack)
         work[_GROUP + i] = _flipped(value, cell * cells, cells, slack, tie)
         cost = (work[_GROUP + i] - value) * (work[_GROUP + i] - value)
         cost = (cost - (work[i] - value) * (work[i] - value)) * divisor * divisor

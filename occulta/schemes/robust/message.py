@@ -124,7 +124,8 @@ def open_message(message: bytes, key: crypto.PrivateKey) -> Opened:
 
 def to_bits(message: bytes) -> bytes:
     """One byte per bit, the highest first."""
-    return bytes(byte >> shift & 1 for byte in message for shift in range(7, -1, -1))
+    digits = format(int.from_bytes(message, "big"), f"0{8 * len(message)}b")
+    return digits.encode("ascii").translate(_BITS)
 
 
 def from_bits(bits: bytes) -> bytes:
@@ -136,4 +137,5 @@ def _statement(recipient: crypto.PublicKey, private: bytes) -> bytes:
     return _STATEMENT + recipient.raw + private
 
 
+_BITS = bytes([n & 1 for n in range(256)])
 _DIGITS = bytes([48, 49]) + bytes([49]) * 254

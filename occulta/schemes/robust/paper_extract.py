@@ -124,7 +124,7 @@ def recover(
             wrong = _wrong(used, code.encode(decided))
             margin = _margin(wrong, len(used), bits)
             return Found(
-                opened, PAPER, bits, wrong, len(used), margin, 1.0, (0, 0), (0, 0)
+                opened, PAPER, bits, wrong, len(used), margin, 1.0, 0.0, (0, 0), (0, 0)
             )
     raise OccultaError(
         Reason.NOT_RECOVERED, "no message for this key can be read (profile tried: paper)"

@@ -16,7 +16,9 @@ import numpy.typing as npt
 from occulta.codec import dct
 from occulta.codec.jpeg.coefficients import Header
 from occulta.codec.jpeg.salvage import DECODED, SALVAGE_LIMITS, salvage
+from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
+from occulta.schemes.robust.layout import PERIOD
 from occulta.schemes.robust.mark import check_luminance
 
 Floats = npt.NDArray[np.float64]
@@ -24,11 +26,20 @@ Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 PLACES = 22
 """Of the zigzag, from 0 on: no profile's carriers lie beyond."""
+MOST_BLOCKS = 1 << 21
+"""Of luminance, 134 megapixels: a search takes some 35 bytes of memory for each pixel."""
 _BLOCK, _SIDE = 64, 8
 _STRIP = 64
 """Block rows transformed at once: bounds the memory that a large picture takes."""
 _IMPULSE = 12
 """How far a black or white pixel must lie from the median around it to be noise."""
+_TILE, _AROUND = 512, 32
+"""Pixels filtered at once, and what is looked at around them."""
+_PART_SIDE = 1024
+_PART = _PART_SIDE**2
+"""Pixels that tell whether all are worth a look."""
+_PART_PRESENT = 0.5
+_PITCH = PERIOD * _SIDE
 _ROUNDS = 8
 _NATURAL = np.array(dct.ZIGZAG)
 
@@ -99,35 +110,76 @@ class Picture:
 
 
 def from_luminance(pixels: Bytes) -> Picture:
-    """A raster as it is, impulses repaired. `pixels`: (height, width), uint8."""
+    """A raster as it is. `pixels`: (height, width), uint8."""
     height, width = pixels.shape
     present = np.ones((height // _SIDE, width // _SIDE), dtype=np.bool_)
-    return Picture(_repaired(pixels), present, None)
+    return Picture(pixels, present, None)
+
+
+def repaired(picture: Picture) -> Picture | None:
+    """With black and white pixels that stand out made the median of the 3x3 around them.
+
+    None where there are none. They may be noise, or belong to the picture.
+    """
+    pixels = _repaired(picture.pixels)
+    return None if pixels is picture.pixels else Picture(pixels, picture.present, None)
+
+
+def part_of(picture: Picture) -> Picture:
+    """Of a large picture enough to see the pattern, which begins there anew; else all of it.
+
+    All of it too where little of that part was received.
+    """
+    height, width = picture.pixels.shape
+    if height * width <= 2 * _PART:
+        return picture
+    tall = min(height, max(_PART_SIDE, _PART // width))
+    wide = min(width, _PART // tall)
+    y, x = (height - tall) // 2 // _PITCH * _PITCH, (width - wide) // 2 // _PITCH * _PITCH
+    rows, columns = slice(y // _SIDE, (y + tall) // _SIDE), slice(x // _SIDE, (x + wide) // _SIDE)
+    present = picture.present[rows, columns]
+    if present.mean() < _PART_PRESENT:
+        return picture
+    blocks = None if picture.blocks is None else picture.blocks[rows, columns]
+    return Picture(picture.pixels[y : y + tall, x : x + wide], present, blocks)
 
 
 def equalised(picture: Picture, amount: float) -> Picture:
     """The picture before y = x + amount (x - mean of its 8 neighbours): 1 sharpens, -0.4 blurs.
 
-    `amount` above -0.5. What rounding and clipping took away then does not come back.
+    `amount` above -0.5. What rounding and clipping took away then does not come back. The filter's
+    inverse fades within some pixels, so tiles are filtered one by one, with what is around them.
     """
+    frequencies = 2.0 * np.cos(2.0 * np.pi * np.fft.fftfreq(_TILE + 2 * _AROUND))
+    across, down = frequencies[None, : len(frequencies) // 2 + 1], frequencies[:, None]
+    response = 1.0 + amount * (1.0 - (across + down + across * down) / 8.0)
     height, width = picture.pixels.shape
-    across = 2.0 * np.cos(2.0 * np.pi * np.fft.rfftfreq(2 * width))[None, :]
-    down = 2.0 * np.cos(2.0 * np.pi * np.fft.fftfreq(2 * height))[:, None]
-    mean = (across + down + across * down) / 8.0
-    # Mirrored at the edges, or the opposite ones would leak into each other.
-    mirrored = np.pad(picture.pixels, ((0, height), (0, width)), mode="symmetric")
-    spectrum = np.fft.rfft2(mirrored) / (1.0 + amount * (1.0 - mean))
-    plain = np.fft.irfft2(spectrum, s=mirrored.shape)[:height, :width]
-    return Picture(np.clip(np.rint(plain), 0, 255).astype(np.uint8), picture.present, None)
+    beyond = ((_AROUND, _AROUND + -height % _TILE), (_AROUND, _AROUND + -width % _TILE))
+    padded = np.pad(picture.pixels, beyond, mode="symmetric")
+    plain = np.empty((height, width), dtype=np.uint8)
+    for y in range(0, height, _TILE):
+        for x in range(0, width, _TILE):
+            tile = padded[y : y + _TILE + 2 * _AROUND, x : x + _TILE + 2 * _AROUND]
+            found = np.fft.irfft2(np.fft.rfft2(tile) / response, s=tile.shape)
+            inner = np.clip(np.rint(found[_AROUND:-_AROUND, _AROUND:-_AROUND]), 0, 255)
+            rest = plain[y : y + _TILE, x : x + _TILE]
+            rest[:] = inner[: rest.shape[0], : rest.shape[1]]
+    return Picture(plain, picture.present, None)
 
 
 def from_jpeg(data: bytes, limits: Limits = SALVAGE_LIMITS) -> Picture:
     """What can be read of a sequential JPEG file, see `salvage`; raises OccultaError.
 
     NO_LUMINANCE among others: the first component of a file of another colour space shows nothing.
+    LIMIT_BLOCKS beyond MOST_BLOCKS of luminance.
     """
     found = salvage(data, limits)
     check_luminance(found.header)
+    if found.down * found.across > MOST_BLOCKS:
+        raise OccultaError(
+            Reason.LIMIT_BLOCKS, f"{found.down * found.across} blocks, at most {MOST_BLOCKS}",
+            "give a part of the picture",
+        )
     table = np.array(found.table, dtype=np.float32)
     raw = np.frombuffer(found.coefficients, dtype=np.int16)
     blocks = raw.reshape(found.down, found.across, _BLOCK) * table
@@ -135,9 +187,7 @@ def from_jpeg(data: bytes, limits: Limits = SALVAGE_LIMITS) -> Picture:
     flags = np.frombuffer(bytes(found.flags), dtype=np.uint8) == DECODED
     present = flags.reshape(found.down, found.across)[: height // _SIDE, : width // _SIDE]
     pixels = _pixels(blocks, found.across)[:height, :width]
-    repaired = _repaired(pixels)
-    exact = blocks[: present.shape[0], : present.shape[1]] if repaired is pixels else None
-    return Picture(repaired, present, exact)
+    return Picture(pixels, present, blocks[: present.shape[0], : present.shape[1]])
 
 
 def _size(header: Header) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from occulta.schemes.robust.layout import CELLS, PATTERN, PERIOD, TILE, Layout
+from occulta.schemes.robust.layout import CELLS, PATTERN, PERIOD, TILE, TURNS, Layout
 from occulta.schemes.robust.picture import Floats
 
 Places = npt.NDArray[np.int64]
@@ -32,6 +32,7 @@ class Grid:
         self.layout = layout
         self.first = np.array(layout.first, dtype=np.int64).reshape(TILE, TILE)
         self.order = np.array(layout.order, dtype=np.int64).reshape(-1, layout.slots)
+        self.turns = np.array(layout.turns, dtype=np.int64).reshape(TURNS, TURNS)
         marks = np.tile(self.first == PATTERN, (PERIOD // TILE, PERIOD // TILE))
         signs = 1.0 - 2.0 * np.frombuffer(layout.pattern, dtype=np.uint8)
         self._pattern = signs.reshape(PERIOD, PERIOD) * marks
@@ -70,16 +71,20 @@ class Grid:
         return Origin(row, column, self.score(expected, row, column))
 
     def slots(self, shape: tuple[int, ...], origin: tuple[int, int], tiles: int) -> Places:
-        """The slot of the picture that each slot here is, (down, across, slots); -1: pattern.
+        """The slot of the picture that each slot here is, (down, across, slots); -1: none.
 
-        `origin`: row and column, in blocks, of the first block here; `tiles` in a row of them.
+        `origin`: row and column, in blocks, of the first block here, negative where something lies
+        before the picture; `tiles` in a row of them. The pattern and what lies outside is no slot.
         """
         rows = np.arange(shape[0]) + origin[0]
         columns = np.arange(shape[1]) + origin[1]
         number = self.first[np.ix_(rows % TILE, columns % TILE)]
+        turn = self.turns[np.ix_(rows // TILE % TURNS, columns // TILE % TURNS)]
+        within = (self.order[np.maximum(number, 0)] + turn[..., None]) % self.layout.tile_slots
         tile = (rows // TILE * tiles)[:, None] + columns[None, :] // TILE
-        placed = tile[..., None] * self.layout.tile_slots + self.order[np.maximum(number, 0)]
-        return np.asarray(np.where(number[..., None] == PATTERN, -1, placed))
+        inside = (rows >= 0)[:, None] & (columns >= 0) & (columns < TILE * tiles)
+        placed = tile[..., None] * self.layout.tile_slots + within
+        return np.asarray(np.where((inside & (number != PATTERN))[..., None], placed, -1))
 
 
 assert CELLS == TILE * TILE

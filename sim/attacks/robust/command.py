@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import active_children
@@ -18,9 +19,9 @@ from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files
 from sim.attacks import command
 from sim.attacks.picture import luminance
-from sim.attacks.robust import choice, codes, report, results
-from sim.attacks.robust.results import Evaluation
-from sim.attacks.robust.study import Result, study
+from sim.attacks.robust import choice, codes, report, results, tables
+from sim.attacks.robust.results import Evaluation, Skipped
+from sim.attacks.robust.study import Refused, Result, study
 from sim.pixels import Pixels
 
 REPORT, VALUES = "report.html", "report.json"
@@ -47,7 +48,8 @@ class _Task(NamedTuple):
 def run(options: Options) -> int:
     """Measure, print the tables (or JSON) and write the reports; the exit status.
 
-    Raises OccultaError.
+    Raises OccultaError, and nothing is written. Where nothing was measured or a message came back
+    wrong the reports say so, and the exit status.
     """
     paths = [options.folder / name for name in (REPORT, VALUES)]
     for path in paths:
@@ -60,13 +62,24 @@ def run(options: Options) -> int:
         listed = json.dumps(results.values(found), indent=1)
         page.write(report.render(found, _typed(options)).encode("utf-8", "replace"))
         values.write(f"{listed}\n".encode())
-        said = listed if options.json else f"{results.text(found)}\n\nreport: {page.path}"
+        said = listed if options.json else f"{tables.text(found)}\n\nreport: {page.path}"
         files.publish_together([page, values], lambda: cli.say(said))
-    return 0
+    failure = _failure(found)
+    return cli.report_error(failure) if failure else 0
 
 
-def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
-    """The folder's pictures, and the names of other files; raises OccultaError."""
+def _failure(found: Evaluation) -> OccultaError | None:
+    count = len(results.false_ones(found))
+    if count:
+        detail = f"{count} of {found.checked} messages came back wrong"
+        return OccultaError(Reason.NOT_AS_SENT, detail)
+    if not found.checked:
+        return OccultaError(Reason.NOT_TAKEN, "nothing was measured")
+    return None
+
+
+def _pictures(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """The folder's pictures, and its other files; raises OccultaError."""
     try:
         listed = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
     except OSError as error:
@@ -76,11 +89,12 @@ def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
         try:
             _luminance(path)
             taken.append(path)
-        except OccultaError:
-            skipped.append(path.name)
+        except OccultaError as error:
+            skipped.append(Skipped(path.name, str(error)))
     if not taken:
+        detail = "; ".join([f"{folder} holds no picture", *map(results.skipping, skipped[:1])])
         hint = "name a folder of picture files"
-        raise OccultaError(Reason.INPUT_UNREADABLE, f"{folder} holds no picture", hint)
+        raise OccultaError(Reason.INPUT_UNREADABLE, detail, hint)
     return taken, skipped
 
 
@@ -88,7 +102,7 @@ def _luminance(path: Path) -> Pixels:
     return luminance(command.read(str(path)).raster())
 
 
-def _measure(options: Options, paths: Sequence[Path], skipped: Sequence[str]) -> Evaluation:
+def _measure(options: Options, paths: Sequence[Path], skipped: Sequence[Skipped]) -> Evaluation:
     profiles = [*dict.fromkeys(options.profiles)] or [*choice.NAMES]
     rivals = codes.available()
     for name in codes.CODES:
@@ -122,6 +136,9 @@ def _done(tasks: Sequence[_Task]) -> Iterator[Result]:
     pool = ProcessPoolExecutor(workers)
     try:
         yield from pool.map(_work, tasks)
+    except BrokenProcessPool:
+        hint = "the machine may lack memory for it: measure fewer or smaller pictures at a time"
+        raise OccultaError(Reason.PROGRAM_FAILED, "a process that measures died", hint) from None
     except BaseException:  # nobody waits for what was begun
         for process in active_children():
             process.kill()
@@ -131,8 +148,15 @@ def _done(tasks: Sequence[_Task]) -> Iterator[Result]:
 
 
 def _work(task: _Task) -> Result:
-    scheme = choice.by_name(task.scheme)
-    return study(task.path.name, _luminance(task.path), scheme, task.seed)
+    """A picture that cannot be measured, gone by now perhaps, is a result too."""
+    name, scheme = task.path.name, choice.by_name(task.scheme)
+    try:
+        return study(name, _luminance(task.path), scheme, task.seed)
+    except OccultaError as error:
+        refusal = error
+    except MemoryError:
+        refusal = OccultaError(Reason.OUT_OF_MEMORY, "out of memory")
+    return Refused(name, task.scheme, str(refusal))
 
 
 def _typed(options: Options) -> str:

@@ -8,15 +8,16 @@ from typing import ClassVar
 import numpy as np
 
 from occulta.codec.fec.message import TurboCode
-from occulta.errors import OccultaError, Reason
+from occulta.codec.jpeg.quantisation import Table
 from occulta.schemes.robust import paper, paper_extract
 from occulta.schemes.robust.picture import Floats
-from sim.attacks.picture import Picture, luminance
+from sim.attacks import picture as pictures
+from sim.attacks.picture import Picture
 from sim.attacks.robust import schemes
 from sim.attacks.robust.schemes import Outcome, Sent
 
 _LEAST = 1e-3
-"""Share of wrong bits below which none is told apart."""
+"""How far the share of wrong bits is taken to be from none, and from half."""
 
 
 class Literal:
@@ -33,30 +34,26 @@ class Literal:
 
     def receive(self, sent: Sent, left: Picture, moved: bool) -> Outcome:
         """The marked file's quantisation table is taken as known."""
-        received = _received(sent, left)
-        try:
-            found = paper_extract.recover(received, sent.key)
-        except OccultaError as error:
-            if error.reason is not Reason.NOT_RECOVERED:
-                raise
-            return schemes.lost(sent, _llrs(sent, received), "sova")
-        same = found.opened.private == sent.private
-        return Outcome(same, found.corrected / found.compared, 0.0, found.margin)
+        luminance = received(left, paper_extract.from_jpeg(sent.file).table)
+        return schemes.judged(
+            sent, lambda: paper_extract.recover(luminance, sent.key),
+            lambda: _llrs(sent, luminance), "sova",
+        )
 
 
-def _received(sent: Sent, left: Picture) -> paper.Luminance:
-    table = paper_extract.from_jpeg(sent.file).table
+def received(left: Picture, table: Table) -> paper.Luminance:
+    """What an attack left, quantised by the marked file's table; raises OccultaError."""
     if left.pixels is None:
         return paper_extract.from_jpeg(left.file, table)
-    pixels = luminance(left.pixels)
+    pixels = pictures.luminance(left.pixels)
     return paper_extract.from_pixels(pixels.tobytes(), pixels.shape[1], table)
 
 
-def _llrs(sent: Sent, received: paper.Luminance) -> Floats:
+def _llrs(sent: Sent, luminance: paper.Luminance) -> Floats:
     """Hard decisions, as sure as the share of wrong ones lets them be; 0 where none came."""
-    wrong, compared = paper_extract.channel_errors(received, sent.coded)
-    share = min(max(wrong / max(1, compared), _LEAST), 1.0 - _LEAST)
-    bits = np.frombuffer(paper_extract.read_bits(received)[:compared], np.uint8)
+    wrong, compared = paper_extract.channel_errors(luminance, sent.coded)
+    share = min(max(wrong / max(1, compared), _LEAST), 0.5 - _LEAST)
+    bits = np.frombuffer(paper_extract.read_bits(luminance)[:compared], np.uint8)
     found = np.zeros(len(sent.coded))
     found[:compared] = math.log((1.0 - share) / share) * (1.0 - 2.0 * bits)
     return found

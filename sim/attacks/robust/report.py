@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim import page
-from sim.attacks.robust import plots, results
-from sim.attacks.robust.results import Evaluation, Table
+from sim.attacks.robust import plots, results, tables
+from sim.attacks.robust.results import Evaluation
+from sim.attacks.robust.tables import Table
 
 _STRENGTHS = {
     "Gaussian noise, gray levels": [f"gaussian:{sigma}" for sigma in ("0.5", 1, 2, 5, 7, 10)],
@@ -19,25 +20,34 @@ _TITLE = "Occulta: evaluation of robust hiding"
 def render(found: Evaluation, command: str) -> str:
     """The whole report as HTML."""
     lost, refused = results.failures(found), results.refusals(found)
-    return page.document(_TITLE, [
-        _headline(found, lost),
-        _plots(found),
-        *map(_table, results.tables(found)),
+    false = results.false_ones(found)
+    measured = [
+        _plots(found), *map(_table, tables.tables(found)),
         page.section("Failures", page.listing(lost or ["none"])),
+    ]
+    return page.document(_TITLE, [
+        _headline(found),
+        page.section("WRONG messages", page.listing(false)) if false else "",
+        *(measured if found.marked else []),
         page.section("Not measured", page.listing(refused)) if refused else "",
         page.section("Command", page.listing([command])),
     ])
 
 
-def _headline(found: Evaluation, lost: Sequence[str]) -> str:
+def _headline(found: Evaluation) -> str:
     count = len(found.pictures)
     lead = (
         f"{count} picture{'s' * (count != 1)} of {found.folder}, {found.seeds} "
-        f"message{'s' * (found.seeds != 1)} each. Every message was recovered exactly or reported "
-        "as lost."
+        f"message{'s' * (found.seeds != 1)} each. {results.verdict(found)}"
     )
-    verdict = f"{len(lost)} failures" if lost else "Every message came back"
-    return page.headline(_TITLE, verdict, not lost, lead)
+    false, lost = len(results.false_ones(found)), results.lost_ones(found)
+    if not found.checked:
+        verdict = "Nothing was measured"
+    elif false:
+        verdict = f"{false} WRONG messages"
+    else:
+        verdict = f"{lost} messages lost" if lost else "Every message came back"
+    return page.headline(_TITLE, verdict, verdict.startswith("Every"), lead)
 
 
 def _table(table: Table) -> str:

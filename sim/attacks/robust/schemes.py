@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from occulta.codec import crypto
 from occulta.codec.fec.message import TurboCode
@@ -13,16 +15,15 @@ from occulta.codec.fec.turbo import Algorithm
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.robust import extract, mark, message
 from occulta.schemes.robust import picture as received
+from occulta.schemes.robust.extract import Found
 from occulta.schemes.robust.picture import Floats
 from occulta.schemes.robust.picture import Picture as Received
 from occulta.schemes.robust.profiles import Profile
 from sim.attacks.picture import Picture, luminance
 from sim.attacks.robust.codes import Code
 
-_AS_GOOD = 1.25
-"""No other view is tried where this many times the errors without attack are not exceeded."""
-_UNIT, _CLAMP = 8.0, 255.0
-"""LLRs of the turbo decoder are in eighths of a nat."""
+_NOTHING = -99.0
+"""See `extract.margin`."""
 
 
 class Sent(NamedTuple):
@@ -40,12 +41,14 @@ class Outcome(NamedTuple):
 
     recovered: bool
     """The private data, exactly; of a code the whole message."""
-    before: float
-    """Share of the coded bits that were wrong before decoding."""
+    false: bool
+    """The receiver took something else for the message. A code is told the right one: never."""
+    before: float | None
+    """Of the coded bits of which anything came, the share that was wrong before decoding."""
     after: float
     """Share of the message's bits that were wrong after decoding."""
     margin: float | None
-    """Information received over information needed, dB; None for codes on hard bits."""
+    """Information received over information needed, dB; None: nothing, or a code on hard bits."""
 
 
 class Scheme(Protocol):
@@ -92,20 +95,12 @@ class Robust:
         return Sent(file, sealed, coded, private, key)
 
     def receive(self, sent: Sent, left: Picture, moved: bool) -> Outcome:
-        """As `recover` does. Where that fails, what was wrong with the bits."""
+        """As `recover` does."""
         picture = _received(left)
-        try:
-            found = extract.recover(picture, sent.key, [self.profile], search=moved)
-        except OccultaError as error:
-            if error.reason is not Reason.NOT_RECOVERED:
-                raise
-            return self._lost(sent, picture)
-        same = found.opened.private == sent.private
-        before = found.corrected / max(1, found.compared)
-        return Outcome(same, before, 0.0, found.margin)
-
-    def _lost(self, sent: Sent, picture: Received) -> Outcome:
-        return lost(sent, _soft_bits(self.profile, sent, picture), "maxlog")
+        return judged(
+            sent, lambda: extract.recover(picture, sent.key, [self.profile], search=moved),
+            lambda: _soft_bits(self.profile, sent, picture), "maxlog",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +125,16 @@ class Rival:
         return Sent(file, sealed, coded, private, key)
 
     def receive(self, sent: Sent, left: Picture, moved: bool) -> Outcome:
-        """From the signs of the soft bits: as the picture is, then in its likeliest view."""
+        """As the picture is, then in its likeliest view."""
         picture = _received(left)
         plain = self._decoded(sent, _soft_bits(self.profile, sent, picture, search=False))
-        if plain.recovered or plain.before <= _AS_GOOD * self._clean(sent):
+        if plain.recovered:
             return plain
         return self._decoded(sent, _soft_bits(self.profile, sent, picture))
 
-    def _clean(self, sent: Sent) -> float:
-        """Share of wrong bits with no attack."""
-        marked = received.from_jpeg(sent.file)
-        return wrong(_hard(_soft_bits(self.profile, sent, marked, search=False)), sent.coded)
-
     def _decoded(self, sent: Sent, llrs: Floats) -> Outcome:
-        hard = _hard(llrs)
-        after = wrong(self.code.decode(hard, len(sent.message)), sent.message)
-        return Outcome(after == 0.0, wrong(hard, sent.coded), after, None)
+        after = wrong(self.code.decode(llrs, sent.message), sent.message)
+        return Outcome(after == 0.0, False, channel_errors(llrs, sent.coded), after, None)
 
 
 def make_message(
@@ -161,21 +150,46 @@ def make_message(
     return message.to_bits(message.seal(private, most, key.public)), private, key
 
 
-def lost(sent: Sent, llrs: Floats, algorithm: Algorithm) -> Outcome:
-    """Of a message that was not recovered from these soft bits."""
-    scaled = np.clip(np.rint(llrs * _UNIT), -_CLAMP, _CLAMP).astype(np.int16)
-    code = TurboCode(len(sent.message))
-    decided = code.decode(memoryview(scaled.tobytes()).cast("h"), algorithm)
+def judged(
+    sent: Sent, recover: Callable[[], Found], llrs: Callable[[], Floats], algorithm: Algorithm
+) -> Outcome:
+    """What a receiver found, or where it found nothing what is wrong with the soft bits.
+
+    Raises OccultaError other than NOT_RECOVERED.
+    """
+    try:
+        found = recover()
+    except OccultaError as error:
+        if error.reason is not Reason.NOT_RECOVERED:
+            raise
+        return _lost(sent, llrs(), algorithm)
+    if found.opened.private != sent.private:
+        return _lost(sent, llrs(), algorithm)._replace(false=True)
+    return Outcome(True, False, found.corrected / found.compared, 0.0, found.margin)
+
+
+def _lost(sent: Sent, llrs: Floats, algorithm: Algorithm) -> Outcome:
+    decided = TurboCode(len(sent.message)).decode(extract.as_llrs(llrs), algorithm)
+    margin = extract.margin(llrs, sent.coded, len(sent.message))
     return Outcome(
-        False, wrong(_hard(llrs), sent.coded), wrong(decided.bits, sent.message),
-        extract.margin(llrs, sent.coded, len(sent.message)),
+        False, False, channel_errors(llrs, sent.coded), wrong(decided.bits, sent.message),
+        margin if margin > _NOTHING else None,
     )
+
+
+def channel_errors(llrs: Floats, coded: bytes) -> float | None:
+    """The share of wrong signs among the coded bits of which anything came (LLR not 0), if any."""
+    came = llrs != 0.0
+    return float(((llrs < 0.0) != _bits(coded))[came].mean()) if came.any() else None
 
 
 def wrong(bits: bytes, right: bytes) -> float:
     """The share of bits that differ, a byte each."""
-    one, other = (np.frombuffer(each, np.uint8) for each in (bits, right))
-    return float((one != other).mean())
+    return float((_bits(bits) != _bits(right)).mean())
+
+
+def _bits(given: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(given, np.uint8)
 
 
 def _received(left: Picture) -> Received:
@@ -187,7 +201,3 @@ def _received(left: Picture) -> Received:
 def _soft_bits(profile: Profile, sent: Sent, picture: Received, search: bool = True) -> Floats:
     fingerprint = sent.key.public.fingerprint
     return extract.soft_bits(picture, profile, fingerprint, len(sent.coded), search)
-
-
-def _hard(llrs: Floats) -> bytes:
-    return (llrs < 0.0).tobytes()

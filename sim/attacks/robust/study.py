@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from occulta.errors import OccultaError
+from occulta.errors import OccultaError, Reason
 from sim import pixels
 from sim.attacks import catalogue
 from sim.attacks import picture as pictures
 from sim.attacks.picture import Picture
 from sim.attacks.robust.schemes import Outcome, Scheme, Sent
-from sim.attacks.similarity import ssim
+from sim.attacks.similarity import WINDOW, ssim
 from sim.pixels import Pixels
 
 NONE = "none"
@@ -42,7 +42,8 @@ class Trial:
 
     attack: str
     recovered: bool
-    before: float
+    false: bool
+    before: float | None
     after: float
     margin: float | None
 
@@ -78,7 +79,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A scheme that does not take this picture."""
+    """A picture that a scheme could not be measured on."""
 
     picture: str
     scheme: str
@@ -88,16 +89,16 @@ class Refused:
 Result = Marked | Refused
 
 
-def study(name: str, luminance: Pixels, scheme: Scheme, seed: int) -> Result:
-    """Mark a gray picture and try every attack; refusals are results too."""
-    plain = pictures.encoded(luminance, "JPEG", quality=pictures.QUALITY)
+def study(name: str, luminance: Pixels, scheme: Scheme, seed: int) -> Marked:
+    """Mark a gray picture and try every attack; raises OccultaError where it cannot be had."""
     height, width = luminance.shape
-    try:
-        sent = scheme.send(plain, (width, height), seed)
-    except OccultaError as error:
-        return Refused(name, scheme.name, str(error))
+    if min(height, width) < WINDOW:
+        detail = f"{width} x {height} pixels are too few on a side for SSIM"
+        hint = f"give pictures of at least {WINDOW} x {WINDOW}"
+        raise OccultaError(Reason.LIMIT_DIMENSIONS, detail, hint)
+    plain = pictures.encoded(luminance, "JPEG", quality=pictures.QUALITY)
+    sent = scheme.send(plain, (width, height), seed)
     before, after = pictures.decoded(plain), pictures.decoded(sent.file)
-
     return Marked(
         name, scheme.name, seed, luminance.size, len(sent.private), len(sent.message),
         len(sent.coded), len(plain), len(sent.file), pixels.psnr(before, after),
@@ -128,4 +129,4 @@ def _outcome(scheme: Scheme, sent: Sent, left: Picture, moved: bool) -> Outcome:
     try:
         return scheme.receive(sent, left, moved)
     except OccultaError:  # damaged beyond any reading
-        return Outcome(False, 0.5, 0.5, None)
+        return Outcome(False, False, None, 0.5, None)

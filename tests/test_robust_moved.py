@@ -1,0 +1,131 @@
+"""Pictures that were cut out, shifted, or put into others; and what the report says of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from occulta.errors import OccultaError, Reason
+from occulta.schemes.robust import picture as picture_module
+from occulta.schemes.robust.extract import recover
+from occulta.schemes.robust.picture import equalised, from_jpeg, from_luminance, part_of
+from occulta.schemes.robust.profiles import PROFILES
+from tests.coefficient_pictures import pillow_jpeg
+from tests.jpegs import encode
+from tests.robust_support import (
+    PRIVATE,
+    compiled_only,
+    marked_with,
+    pixels,
+    scene,
+    seen,
+)
+from tests.support import KEY
+
+pytestmark = compiled_only
+LONG = bytes(range(250))
+
+
+def plain(name, width=512, height=512, private=PRIVATE, seed=1):
+    return pixels(marked_with(pillow_jpeg(scene(seed, width, height), 90), name, private))
+
+
+def shifted(raster, right, down):
+    height, width = raster.shape
+    rows = np.clip(np.arange(height) - down, 0, height - 1)
+    columns = np.clip(np.arange(width) - right, 0, width - 1)
+    return raster[np.ix_(rows, columns)]
+
+
+def found(raster, name):
+    return recover(from_luminance(np.ascontiguousarray(raster)), KEY, [PROFILES[name]])
+
+
+def assert_found(raster, name, offset, origin, private=PRIVATE):
+    it = found(raster, name)
+    assert it.opened.private == private
+    assert (it.offset, it.origin) == (offset, origin)
+    assert it.margin > 2.0
+
+
+@pytest.mark.parametrize("name, right, down, offset, origin", [
+    ("max", 8, 0, (0, 0), (0, -1)), ("max", 0, 8, (0, 0), (-1, 0)),
+    ("max", -8, 0, (0, 0), (0, 1)), ("max", -9, -13, (7, 3), (2, 2)),
+    ("max", 3, 5, (3, 5), (0, 0)), ("default", 40, 17, (0, 1), (-2, -5))])
+def test_shifts(name, right, down, offset, origin):
+    assert_found(shifted(plain(name), right, down), name, offset, origin)
+
+
+@pytest.mark.parametrize("ground", ["flat", "noise"])
+def test_a_picture_within_another(ground):
+    canvas = np.full((620, 700), 200, np.uint8)
+    if ground == "noise":
+        canvas[:] = np.random.default_rng(1).integers(0, 256, canvas.shape)
+    canvas[53:565, 91:603] = plain("max")
+    assert_found(canvas, "max", (3, 5), (-6, -11))
+
+
+def test_the_right_edge_cut_off():
+    whole = plain("max", 768, 512, bytes(90))
+    assert_found(whole[:, :640], "max", (0, 0), (0, 0), bytes(90))
+
+
+@pytest.mark.parametrize("name", ["default", "max"])
+def test_a_long_message_in_a_tall_picture(name):
+    assert_found(plain(name, 512, 1536, LONG)[3:], name, (0, 5), (1, 0), LONG)
+
+
+def test_a_part_from_far_below():
+    whole = plain("max", 256, 4096)
+    assert_found(whole[2500:], "max", (0, 4), (313, 0))
+
+
+def test_a_part_from_far_right():
+    whole = plain("max", 4096, 256)
+    assert_found(whole[:, 2100:], "max", (4, 0), (0, 263))
+
+
+def test_the_filter_undone_is_told():
+    raster = plain("light").astype(float)
+    around = sum(
+        np.pad(raster, 1, mode="edge")[y : y + 512, x : x + 512]
+        for y in range(3) for x in range(3)
+    ) - raster
+    it = recover(seen(raster + raster - around / 8.0), KEY, [PROFILES["light"]], search=False)
+    assert it.opened.private == PRIVATE and (it.undone, it.gain) == (1.0, 1.0)
+
+
+def test_tiles_of_a_large_picture_are_filtered_as_one():
+    raster = scene(4, 1100, 600)
+    whole, part = equalised(from_luminance(raster), 0.5), raster[300:, 400:]
+    beside = equalised(from_luminance(np.ascontiguousarray(part)), 0.5)
+    apart = whole.pixels[300:, 400:].astype(int) - beside.pixels
+    assert np.abs(apart[40:, 40:]).max() <= 1
+
+
+def test_a_large_picture_is_searched_by_a_part():
+    raster = plain("max", 2400, 1000)
+    picture = from_luminance(raster)
+    part = part_of(picture)
+    assert part.pixels.size <= 1 << 20 and np.array_equal(part.pixels, raster[:, :1048])
+    assert part_of(part) is part
+    picture.present[:, :131] = False
+    assert part_of(picture) is picture
+    assert_found(raster[5:, 3:], "max", (5, 3), (1, 1))
+
+
+def test_another_place_of_the_part():
+    file = marked_with(pillow_jpeg(scene(2, 400, 8000), 90), "max")
+    part = part_of(from_jpeg(file))
+    whole = pixels(file)
+    beside = whole[2048 : 2048 + len(part.pixels)].astype(int)
+    assert np.abs(part.pixels - beside).max() <= 2
+    assert part.blocks is not None and part.present.shape == part.blocks.shape[:2]
+
+
+def test_more_pixels_than_a_search_bears(monkeypatch):
+    monkeypatch.setattr(picture_module, "MOST_BLOCKS", 64)
+    assert from_jpeg(encode(1, 64, 64, "L")).size == (64, 64)
+    with pytest.raises(OccultaError) as caught:
+        from_jpeg(encode(1, 72, 64, "L"))
+    assert caught.value.reason is Reason.LIMIT_BLOCKS and "72 blocks" in caught.value.detail
