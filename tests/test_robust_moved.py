@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from occulta.errors import OccultaError, Reason
 from occulta.schemes.robust import picture as picture_module
 from occulta.schemes.robust.extract import recover
-from occulta.schemes.robust.picture import equalised, from_jpeg, from_luminance, part_of
+from occulta.schemes.robust.picture import equalised, from_jpeg, from_luminance, parts_of, repaired
 from occulta.schemes.robust.profiles import PROFILES
 from tests.coefficient_pictures import pillow_jpeg
 from tests.jpegs import encode
@@ -103,24 +105,50 @@ def test_tiles_of_a_large_picture_are_filtered_as_one():
     assert np.abs(apart[40:, 40:]).max() <= 1
 
 
-def test_a_large_picture_is_searched_by_a_part():
-    raster = plain("max", 2400, 1000)
+def test_a_large_picture_is_searched_by_parts():
+    raster = plain("max", 2600, 1700).copy()
+    raster[:1000, :1100] = 0
     picture = from_luminance(raster)
-    part = part_of(picture)
-    assert part.pixels.size <= 1 << 20 and np.array_equal(part.pixels, raster[:, :1048])
-    assert part_of(part) is part
-    picture.present[:, :131] = False
-    assert part_of(picture) is picture
+    parts = parts_of(picture)
+    assert len(parts) == 3 and all(part.picture.pixels.size <= 1 << 20 for part in parts)
+    for part in parts:
+        y, x = 8 * part.row, 8 * part.column
+        down, across = part.picture.pixels.shape
+        assert np.array_equal(part.picture.pixels, raster[y : y + down, x : x + across])
+        assert (part.picture.pixels != 0).mean() > 0.8
+    small = from_luminance(raster[:900])
+    assert [part.picture for part in parts_of(small)] == [small]
     assert_found(raster[5:, 3:], "max", (5, 3), (1, 1))
 
 
-def test_another_place_of_the_part():
-    file = marked_with(pillow_jpeg(scene(2, 400, 8000), 90), "max")
-    part = part_of(from_jpeg(file))
-    whole = pixels(file)
-    beside = whole[2048 : 2048 + len(part.pixels)].astype(int)
-    assert np.abs(part.pixels - beside).max() <= 2
-    assert part.blocks is not None and part.present.shape == part.blocks.shape[:2]
+def test_parts_of_a_file_have_its_coefficients():
+    picture = from_jpeg(marked_with(pillow_jpeg(scene(2, 400, 12_000), 90), "max"))
+    for part in parts_of(picture):
+        assert part.picture.blocks is not None and part.column == 0
+        assert part.picture.present.shape == part.picture.blocks.shape[:2] == (327, 50)
+        assert np.array_equal(
+            part.picture.blocks, picture.blocks[part.row : part.row + 327])
+
+
+def test_a_place_that_a_wrong_width_would_tell_too():
+    whole = plain("default", 7168, 256, bytes(60))
+    assert_found(whole[:, 4096:], "default", (0, 0), (0, 512), bytes(60))
+
+
+def test_a_message_within_a_photograph():
+    canvas = scene(9, 1024, 1024)
+    canvas[256:768, 256:768] = plain("strong")
+    assert_found(canvas, "strong", (0, 0), (-32, -32))
+
+
+def test_repair_takes_little_memory():
+    black = np.zeros((2048, 2048), np.uint8)
+    black[700, 900] = 255
+    tracemalloc.start()
+    better = repaired(from_luminance(black))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert not better.pixels.any() and peak < 16 << 20
 
 
 def test_more_pixels_than_a_search_bears(monkeypatch):

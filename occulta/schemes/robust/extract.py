@@ -19,7 +19,7 @@ from occulta.schemes.robust import message
 from occulta.schemes.robust.layout import tiles_across
 from occulta.schemes.robust.message import Opened
 from occulta.schemes.robust.picture import Floats, Picture
-from occulta.schemes.robust.placing import Guess, gather, guesses, placed
+from occulta.schemes.robust.placing import Trial, gathered, guesses, likeliest, trials
 from occulta.schemes.robust.profiles import PROFILES, Profile
 from occulta.schemes.robust.views import View, views
 
@@ -65,10 +65,12 @@ def recover(
     """
     chosen = tuple(profiles)
     for view in views(picture, chosen, key.public.fingerprint, search):
-        for rank, guess in enumerate(guesses(picture, view)):
-            found = _decode(view, guess, key, kernel, is_first=rank == 0)
+        likely = guesses(picture, view)
+        for rank, trial in enumerate(trials(view, likely)):
+            found = _decode(trial, key, kernel, is_first=rank == 0)
             if found is not None:
-                return found
+                best = likeliest(view, likely, trial.guess, found.coded)
+                return _found(view, best, found)
     names = ", ".join(profile.name for profile in chosen)
     raise OccultaError(
         Reason.NOT_RECOVERED, f"no message for this key can be read (profiles tried: {names})"
@@ -86,7 +88,7 @@ def soft_bits(
     view = max(seen, key=lambda each: each.score, default=None) if search else next(seen, None)
     if view is None:
         return np.zeros(count)
-    return gather(placed(view, (0, 0), tiles_across(picture.size[0] // 8)), count)
+    return gathered(view, (0, 0), tiles_across(picture.size[0] // 8), count)
 
 
 def as_llrs(soft: Floats, trust: float | None = None) -> memoryview:
@@ -112,17 +114,23 @@ def margin(llrs: Floats, coded: bytes, bits: int) -> float:
     return 10.0 * float(np.log10(held / bits)) if held > 0.0 else _NOTHING
 
 
+class _Read(NamedTuple):
+    """A message whose seal opened, and the coded bits that it was sent as."""
+
+    opened: Opened
+    coded: bytes
+
+
 def _decode(
-    view: View, guess: Guess, key: crypto.PrivateKey, kernel: str | None, is_first: bool
-) -> Found | None:
-    code = TurboCode(guess.bits, kernel=kernel)
-    llrs = gather(placed(view, guess.origin, guess.tiles), code.coded_size)
-    for decided in _decided(code, llrs, is_first):
+    trial: Trial, key: crypto.PrivateKey, kernel: str | None, is_first: bool
+) -> _Read | None:
+    code = TurboCode(trial.guess.bits, kernel=kernel)
+    for decided in _decided(code, trial.llrs, is_first):
         found = message.from_bits(decided.bits)
         if message.is_whole(found):
             opened = _open(found, key)
             if opened is not None:
-                return _found(view, guess, code, decided.bits, llrs, opened)
+                return _Read(opened, code.encode(decided.bits))
     return None
 
 
@@ -140,13 +148,11 @@ def _open(found: bytes, key: crypto.PrivateKey) -> Opened | None:
         return None
 
 
-def _found(
-    view: View, guess: Guess, code: TurboCode, bits: bytes, llrs: Floats, opened: Opened
-) -> Found:
-    coded = code.encode(bits)
-    signs = 1.0 - 2.0 * np.frombuffer(coded, dtype=np.uint8)
+def _found(view: View, trial: Trial, read: _Read) -> Found:
+    guess, llrs = trial
+    signs = 1.0 - 2.0 * np.frombuffer(read.coded, dtype=np.uint8)
     return Found(
-        opened, view.profile, code.bits, int((llrs * signs < 0.0).sum()),
-        int((llrs != 0.0).sum()), margin(llrs, coded, code.bits), view.gain, view.undone,
+        read.opened, view.profile, guess.bits, int((llrs * signs < 0.0).sum()),
+        int((llrs != 0.0).sum()), margin(llrs, read.coded, guess.bits), view.gain, view.undone,
         view.offset, guess.origin,
     )

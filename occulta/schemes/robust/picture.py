@@ -18,7 +18,6 @@ from occulta.codec.jpeg.coefficients import Header
 from occulta.codec.jpeg.salvage import DECODED, SALVAGE_LIMITS, salvage
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
-from occulta.schemes.robust.layout import PERIOD
 from occulta.schemes.robust.mark import check_luminance
 
 Floats = npt.NDArray[np.float64]
@@ -37,9 +36,10 @@ _TILE, _AROUND = 512, 32
 """Pixels filtered at once, and what is looked at around them."""
 _PART_SIDE = 1024
 _PART = _PART_SIDE**2
-"""Pixels that tell whether all are worth a look."""
-_PART_PRESENT = 0.5
-_PITCH = PERIOD * _SIDE
+_SMALL, _PARTS = 4 * _PART, 3
+"""Pixels of a picture that is looked at in full; of a larger one parts of _PART pixels."""
+_LINES = 64
+"""Repaired at once."""
 _ROUNDS = 8
 _NATURAL = np.array(dct.ZIGZAG)
 
@@ -125,23 +125,51 @@ def repaired(picture: Picture) -> Picture | None:
     return None if pixels is picture.pixels else Picture(pixels, picture.present, None)
 
 
-def part_of(picture: Picture) -> Picture:
-    """Of a large picture enough to see the pattern, which begins there anew; else all of it.
+class Part(NamedTuple):
+    """Whole blocks of a picture; `row` and `column` of the first one."""
 
-    All of it too where little of that part was received.
-    """
+    picture: Picture
+    row: int
+    column: int
+
+
+def parts_of(picture: Picture) -> list[Part]:
+    """Of a large picture parts that show most, enough to see the pattern; else all of it."""
     height, width = picture.pixels.shape
-    if height * width <= 2 * _PART:
-        return picture
-    tall = min(height, max(_PART_SIDE, _PART // width))
-    wide = min(width, _PART // tall)
-    y, x = (height - tall) // 2 // _PITCH * _PITCH, (width - wide) // 2 // _PITCH * _PITCH
-    rows, columns = slice(y // _SIDE, (y + tall) // _SIDE), slice(x // _SIDE, (x + wide) // _SIDE)
-    present = picture.present[rows, columns]
-    if present.mean() < _PART_PRESENT:
-        return picture
+    if height * width <= _SMALL:
+        return [Part(picture, 0, 0)]
+    tall = min(height, max(_PART_SIDE, _PART // width)) // _SIDE
+    wide = min(width, _PART // (_SIDE * tall)) // _SIDE
+    down, across = picture.present.shape
+    places = [
+        (row, column) for row in _spread(down - tall) for column in _spread(across - wide)
+    ]
+    shown = _shown(picture)
+    best = sorted(places, key=lambda at: -int(
+        shown[at[0] : at[0] + tall, at[1] : at[1] + wide].sum()))
+    return [Part(_cut(picture, row, column, tall, wide), row, column) for row, column in
+            best[:_PARTS]]
+
+
+def _spread(most: int) -> list[int]:
+    """Up to five numbers from 0 to `most`, the middle one first."""
+    return list(dict.fromkeys(most * step // 4 for step in (2, 0, 4, 1, 3)))
+
+
+def _shown(picture: Picture) -> Flags:
+    """Blocks that were received and are not flat, by two of their lines."""
+    down, across = picture.present.shape
+    whole = picture.pixels[: down * _SIDE, : across * _SIDE].reshape(down, _SIDE, across, _SIDE)
+    lines = whole[:, (1, 5)]
+    return np.asarray(picture.present & (lines != lines[..., :1]).any(axis=(1, 3)))
+
+
+def _cut(picture: Picture, row: int, column: int, tall: int, wide: int) -> Picture:
+    rows, columns = slice(row, row + tall), slice(column, column + wide)
+    pixels = picture.pixels[
+        _SIDE * row : _SIDE * (row + tall), _SIDE * column : _SIDE * (column + wide)]
     blocks = None if picture.blocks is None else picture.blocks[rows, columns]
-    return Picture(picture.pixels[y : y + tall, x : x + wide], present, blocks)
+    return Picture(pixels, picture.present[rows, columns], blocks)
 
 
 def equalised(picture: Picture, amount: float) -> Picture:
@@ -212,21 +240,29 @@ def _pixels(blocks: npt.NDArray[np.float32], across: int) -> Bytes:
 
 def _repaired(pixels: Bytes) -> Bytes:
     """Black and white pixels that stand out become the median of the 3x3 around them."""
+    better: Bytes | None = None
+    for first in range(0, len(pixels), _LINES):
+        at, values = _standing_out(pixels, first, min(first + _LINES, len(pixels)))
+        if len(values):
+            better = pixels.copy() if better is None else better
+            better[at] = values
+    return pixels if better is None else better
+
+
+def _standing_out(
+    pixels: Bytes, first: int, end: int
+) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], Bytes]:
+    """Rows and columns of such pixels in some lines, and what they are to be."""
     height, width = pixels.shape
-    rows, columns = np.nonzero((pixels == 0) | (pixels == 255))
-    if not len(rows):
-        return pixels
+    rows, columns = np.nonzero((pixels[first:end] == 0) | (pixels[first:end] == 255))
+    rows += first
     around = np.stack([
         pixels[np.clip(rows + y, 0, height - 1), np.clip(columns + x, 0, width - 1)]
         for y in (-1, 0, 1) for x in (-1, 0, 1)
     ])
     middle = np.partition(around, 4, axis=0)[4]
     noisy = np.abs(pixels[rows, columns].astype(np.int16) - middle) > _IMPULSE
-    if not noisy.any():
-        return pixels
-    better = pixels.copy()
-    better[rows[noisy], columns[noisy]] = middle[noisy]
-    return better
+    return (rows[noisy], columns[noisy]), middle[noisy]
 
 
 def _roughness(blocks: Floats) -> Floats:

@@ -6,10 +6,10 @@ part tells which of them are worth looking at in full. numpy; ground only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,15 @@ import numpy as np
 from occulta.schemes.robust.demodulate import coarse_means, soft_slots
 from occulta.schemes.robust.layout import layout_of
 from occulta.schemes.robust.message import LEAST_BITS
-from occulta.schemes.robust.picture import Carriers, Floats, Picture, equalised, part_of, repaired
+from occulta.schemes.robust.picture import (
+    Carriers,
+    Floats,
+    Part,
+    Picture,
+    equalised,
+    parts_of,
+    repaired,
+)
 from occulta.schemes.robust.profiles import Profile
 from occulta.schemes.robust.synchronise import Grid
 
@@ -106,13 +114,14 @@ def _gained(
     picture: Picture, seen: Carriers, profiles: list[Profile], grids: dict[str, Grid]
 ) -> Iterator[View]:
     """The gains, and the filters undone, that show most of the pattern at a coarse look."""
-    part = part_of(picture)
-    least = -np.inf if part is picture else _PART_SCORE
+    parts = parts_of(picture)
+    least = -np.inf if parts[0].picture is picture else _PART_SCORE
     coarse = chain.from_iterable(
-        _coarse_gains(part, amount, profiles, grids) for amount in (0.0, *_EQUALISED)
+        _coarse_gains(part, amount, profiles, grids)
+        for part in parts for amount in (0.0, *_EQUALISED)
     )
     looks = {0.0: seen}
-    for look in nlargest(_GAINS_LOOKED_AT, coarse, key=lambda each: each.score):
+    for look in _best(coarse, _GAINS_LOOKED_AT):
         if look.score < least:
             return
         if look.undone not in looks:
@@ -122,12 +131,13 @@ def _gained(
 
 
 def _coarse_gains(
-    part: Picture, amount: float, profiles: list[Profile], grids: dict[str, Grid]
+    part: Part, amount: float, profiles: list[Profile], grids: dict[str, Grid]
 ) -> Iterator[_Look]:
-    values = equalised(part, amount).values() if amount else part.values()
+    seen = part.picture
+    values = equalised(seen, amount).values() if amount else seen.values()
     for profile in profiles:
         grid = grids[profile.name]
-        pattern = grid.pattern(values.shape)
+        pattern = grid.pattern(values.shape, part.row, part.column)
         marked = values[pattern != 0.0]
         for gain in (1.0,) if amount else _GAINS:
             means = coarse_means(profile, marked * gain)
@@ -137,15 +147,15 @@ def _coarse_gains(
 
 def _moved(picture: Picture, profiles: list[Profile], grids: dict[str, Grid]) -> Iterator[View]:
     """The grids that show most of the pattern at a coarse look, each at the likeliest place."""
-    part = part_of(picture)
-    least = -np.inf if part is picture else _PART_PEAK
+    parts = parts_of(picture)
+    least = -np.inf if parts[0].picture is picture else _PART_PEAK
     coarse: list[_Look] = []
-    for offset in range(64):
-        values = part.values(offset % 8, offset // 8)
+    for part, offset in product(parts, range(64)):
+        values = part.picture.values(offset % 8, offset // 8)
         for profile in profiles if values.size else ():
             at = grids[profile.name].find(coarse_means(profile, values))
             coarse.append(_Look(at.score, profile, 1.0, 0.0, offset))
-    for look in nlargest(_GRIDS_LOOKED_AT, coarse, key=lambda each: each.score):
+    for look in _best(coarse, _GRIDS_LOOKED_AT):
         if look.score < least:
             return
         dy, dx = divmod(look.offset, 8)
@@ -156,3 +166,13 @@ def _moved(picture: Picture, profiles: list[Profile], grids: dict[str, Grid]) ->
             look.profile, grid, soft, offset=(dx, dy), origin=(at.row, at.column),
             score=at.score, moved=True,
         )
+
+
+def _best(coarse: Iterable[_Look], count: int) -> list[_Look]:
+    """The best ones, what several parts show once."""
+    best: dict[tuple[str, float, float, int], _Look] = {}
+    for look in coarse:
+        key = look.profile.name, look.gain, look.undone, look.offset
+        if key not in best or look.score > best[key].score:
+            best[key] = look
+    return nlargest(count, best.values(), key=lambda look: look.score)
