@@ -223,11 +223,14 @@ class ItemStore:
 
     def _open(self, item: Item, keys: Sequence[PrivateKey], signer: VerifyingKey | None) -> None:
         """Open a complete item; what cannot be opened stays as it came."""
-        part = self._part(item)
+        part, path = self._part(item), self.path(item)
+        with _writing(path):
+            files.sweep(path.parent, path.name)
         try:
-            with files.open_input(str(part)) as sealed, files.output(
-                self.path(item), 0o600, replace=True
-            ) as out:
+            with (
+                files.open_input(str(part)) as sealed,
+                files.output(path, 0o600, replace=True) as out,
+            ):
                 opened = open_sealed(sealed, out, keys, signer)
                 out.publish()
         except OccultaError as error:

@@ -98,7 +98,7 @@ def restore(archive: Path, job: Job, key_files: Sequence[Path]) -> Outcome:
     folder = product_folder(archive, job.product)
     try:
         with ExitStack() as stack:
-            _sweep(folder)
+            files.sweep(folder)
             keys = [keyfiles.read_key(str(path), PrivateKey) for path in key_files]
             pair = _read_pair(folder)
             said |= _facts(pair)
@@ -294,9 +294,3 @@ def _publish(task: Task, outputs: Outputs) -> None:
     for path in task.folder.iterdir():
         if (path.name == CARRIER or path.match("private*.bin")) and path.name not in kept:
             path.unlink()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a recovery left that was cut off."""
-    for path in folder.glob(".*.partial"):
-        path.unlink(missing_ok=True)

@@ -303,6 +303,17 @@ def test_an_item_opened_but_not_noted_is_opened_again(store: ItemStore, tmp_path
     assert (tmp_path / "items" / SOURCE / "x.bin").read_bytes() == SECRET
 
 
+def test_what_an_opening_that_was_cut_off_left_goes(store: ItemStore, tmp_path: Path) -> None:
+    folder = tmp_path / "items" / SOURCE
+    folder.mkdir()
+    (folder / ".x.bin.01234567.partial").write_bytes(b"of a crash")
+    (folder / ".y.bin.01234567.partial").write_bytes(b"another item's")
+    assert take(store, *cut("x", WHOLE))["x"].state == "complete"
+    assert tree(tmp_path / "items") == {
+        f"{SOURCE}/x.bin": SECRET, f"{SOURCE}/.y.bin.01234567.partial": b"another item's",
+    }
+
+
 def test_a_disk_that_refuses_is_no_fault_of_the_item(store: ItemStore, tmp_path: Path) -> None:
     (tmp_path / "items" / SOURCE).mkdir()
     (tmp_path / "items" / SOURCE / "x.bin").mkdir()  # in the way of the name

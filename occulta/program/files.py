@@ -8,6 +8,7 @@ is refused before any work.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import stat
 import sys
@@ -151,6 +152,15 @@ class Spool:
             action()
         except OSError as error:
             raise write_failure(error, self.name) from None
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what outputs of one name, or of any, left that were cut off: for a folder's one writer.
+
+    Raises OSError.
+    """
+    for path in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.partial"):
+        path.unlink(missing_ok=True)
 
 
 class OutputFile(Spool):
