@@ -155,9 +155,9 @@ class Spool:
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
-    """Remove what outputs of one name, or of any, left that were cut off: for a folder's one writer.
+    """Remove what outputs of one name, or of any, left that was cut off.
 
-    Raises OSError.
+    For folders that have one writer. Raises OSError.
     """
     for path in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.partial"):
         path.unlink(missing_ok=True)
