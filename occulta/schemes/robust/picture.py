@@ -26,7 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 PLACES = 22
 """Of the zigzag, from 0 on: no profile's carriers lie beyond."""
 MOST_BLOCKS = 1 << 21
-"""Of luminance, 134 megapixels: a search takes some 35 bytes of memory for each pixel."""
+"""Of luminance, 134 megapixels: a search takes some tens of bytes of memory for each pixel."""
 _BLOCK, _SIDE = 64, 8
 _STRIP = 64
 """Block rows transformed at once: bounds the memory that a large picture takes."""

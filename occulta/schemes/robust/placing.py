@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
-from itertools import product
+from itertools import chain, product
 from typing import NamedTuple
 
 import numpy as np
@@ -107,13 +107,12 @@ def gathered(view: View, origin: tuple[int, int], tiles: int, count: int) -> Flo
 def likeliest(view: View, found: list[Guess], right: Guess, coded: bytes) -> Trial:
     """The trial that known coded bits fit best: a wrong width may have told a message too."""
     signs = 1.0 - 2.0 * np.frombuffer(coded, dtype=np.uint8)
-    same = [right, *(guess for guess in found if guess.bits == right.bits and view.moved)]
-    tried = [Trial(guess, llrs_of(view, guess)) for guess in same]
-    best = max(tried, key=lambda trial: float((trial.llrs * signs).sum()))
     if not view.moved:
-        return best
-    shifted = (trial for guess in dict.fromkeys(same) for trial in _shifted(view, guess))
-    return max((best, *shifted), key=lambda trial: float((trial.llrs * signs).sum()))
+        return Trial(right, llrs_of(view, right))
+    same = dict.fromkeys([right, *(guess for guess in found if guess.bits == right.bits)])
+    plain = (Trial(guess, llrs_of(view, guess)) for guess in same)
+    shifted = (trial for guess in same for trial in _shifted(view, guess))
+    return max(chain(plain, shifted), key=lambda trial: float((trial.llrs * signs).sum()))
 
 
 def _coded(places: Floats, shift: int) -> Floats:
