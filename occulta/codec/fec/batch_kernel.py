@@ -24,8 +24,8 @@ at most M. Any state reaches any other in three steps, hence metrics three steps
 where a recursion begins differ by at most 3 M. Within the first two steps of a window backward
 metrics differ by at most 5 M, since they begin with a difference of 3 M. Forward ones begin with 0
 for state 0 and -6 M for the others, so that no path from there can win any of the maxima, and
-differ by at most 8 M. Every eighth step, and so at the end of every window, the metric of state 0
-is subtracted from all; up to eight steps then add at most 8 M. All metrics so stay within
+differ by at most 8 M. Before every eighth step, the first of a window among them, the metric of
+state 0 is subtracted from all; up to eight steps then add at most 8 M. All metrics so stay within
 3 M + 8 M = 11 M, and a sum of a forward and a backward one and a branch within 23 M = 29325, which
 is below 32768. The a-posteriori LLR is a difference of two maxima over the same states, whose two
 branches end in states that differ by at most 5 M: it is at most 6 M = 7650.
@@ -118,13 +118,20 @@ def _end(tail: cython.short[::1], at: cython.Py_ssize_t, width: cython.Py_ssize_
 def _forward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py_ssize_t,
              lanes: cython.Py_ssize_t, sums: cython.short[::1], par: cython.short[::1],
              alpha: cython.short[::1]) -> cython.void:
-    """Forward metrics of `count` steps: `alpha[128 i + 16 s + lane]`, the first row given."""
+    """Forward metrics of `count` steps: `alpha[128 i + 16 s + lane]`, the first row given.
+
+    Two steps in turn, so that the metrics between them are in registers. All block sizes are even.
+    """
     width: cython.Py_ssize_t = 16
     if not cython.compiled:
         width = lanes
     us = cython.declare(cython.short[16])
     ps = cython.declare(cython.short[16])
+    us2 = cython.declare(cython.short[16])
+    ps2 = cython.declare(cython.short[16])
+    base = cython.declare(cython.short[16])
     i: cython.Py_ssize_t
+    s: cython.Py_ssize_t
     x: cython.Py_ssize_t
     a: cython.Py_ssize_t
     r: cython.Py_ssize_t
@@ -139,57 +146,103 @@ def _forward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py_
     a5: cython.short
     a6: cython.short
     a7: cython.short
+    b0: cython.short
+    b1: cython.short
+    b2: cython.short
+    b3: cython.short
+    b4: cython.short
+    b5: cython.short
+    b6: cython.short
+    b7: cython.short
     v: cython.short
     w: cython.short
-    for i in range(count):
+    for i in range(0, count, 2):
         a = 128 * i
+        if i & 7 == 0:
+            for x in range(width):
+                base[x] = alpha[a + x]
+            for s in range(8):
+                for x in range(width):
+                    alpha[a + 16 * s + x] -= base[x]
         r = 16 * cython.cast(cython.Py_ssize_t, order[first + i])
         for x in range(width):
             us[x] = sums[r + x]
             ps[x] = par[16 * (first + i) + x]
-        if i & 7 == 7:
-            for x in range(width):
-                v = alpha[a + x]
-                alpha[a + x] = 0
-                alpha[a + 16 + x] -= v
-                alpha[a + 32 + x] -= v
-                alpha[a + 48 + x] -= v
-                alpha[a + 64 + x] -= v
-                alpha[a + 80 + x] -= v
-                alpha[a + 96 + x] -= v
-                alpha[a + 112 + x] -= v
+        r = 16 * cython.cast(cython.Py_ssize_t, order[first + i + 1])
         for x in range(width):
+            us2[x] = sums[r + x]
+            ps2[x] = par[16 * (first + i) + 16 + x]
+        for x in range(width):
+            a0 = alpha[a + x]
+            a1 = alpha[a + 16 + x]
+            a2 = alpha[a + 32 + x]
+            a3 = alpha[a + 48 + x]
+            a4 = alpha[a + 64 + x]
+            a5 = alpha[a + 80 + x]
+            a6 = alpha[a + 96 + x]
+            a7 = alpha[a + 112 + x]
             u = us[x]
             p = ps[x]
             g = u + p
-            a0 = alpha[a + x]
-            a4 = alpha[a + 64 + x]
             v = a0 + g
             w = a4 + g
-            alpha[a + 128 + x] = v if v > a4 else a4
-            alpha[a + 144 + x] = w if w > a0 else a0
-            a1 = alpha[a + 16 + x]
-            a5 = alpha[a + 80 + x]
+            b0 = v if v > a4 else a4
+            b1 = w if w > a0 else a0
             v = a1 + u
             w = a5 + p
-            alpha[a + 160 + x] = v if v > w else w
+            b2 = v if v > w else w
             v = a5 + u
             w = a1 + p
-            alpha[a + 176 + x] = v if v > w else w
-            a2 = alpha[a + 32 + x]
-            a6 = alpha[a + 96 + x]
+            b3 = v if v > w else w
             v = a6 + u
             w = a2 + p
-            alpha[a + 192 + x] = v if v > w else w
+            b4 = v if v > w else w
             v = a2 + u
             w = a6 + p
-            alpha[a + 208 + x] = v if v > w else w
-            a3 = alpha[a + 48 + x]
-            a7 = alpha[a + 112 + x]
+            b5 = v if v > w else w
             v = a7 + g
             w = a3 + g
-            alpha[a + 224 + x] = v if v > a3 else a3
-            alpha[a + 240 + x] = w if w > a7 else a7
+            b6 = v if v > a3 else a3
+            b7 = w if w > a7 else a7
+            alpha[a + 128 + x] = b0
+            alpha[a + 144 + x] = b1
+            alpha[a + 160 + x] = b2
+            alpha[a + 176 + x] = b3
+            alpha[a + 192 + x] = b4
+            alpha[a + 208 + x] = b5
+            alpha[a + 224 + x] = b6
+            alpha[a + 240 + x] = b7
+            u = us2[x]
+            p = ps2[x]
+            g = u + p
+            v = b0 + g
+            w = b4 + g
+            a0 = v if v > b4 else b4
+            a1 = w if w > b0 else b0
+            v = b1 + u
+            w = b5 + p
+            a2 = v if v > w else w
+            v = b5 + u
+            w = b1 + p
+            a3 = v if v > w else w
+            v = b6 + u
+            w = b2 + p
+            a4 = v if v > w else w
+            v = b2 + u
+            w = b6 + p
+            a5 = v if v > w else w
+            v = b7 + g
+            w = b3 + g
+            a6 = v if v > b3 else b3
+            a7 = w if w > b7 else b7
+            alpha[a + 256 + x] = a0
+            alpha[a + 272 + x] = a1
+            alpha[a + 288 + x] = a2
+            alpha[a + 304 + x] = a3
+            alpha[a + 320 + x] = a4
+            alpha[a + 336 + x] = a5
+            alpha[a + 352 + x] = a6
+            alpha[a + 368 + x] = a7
 
 
 @cython.cfunc
@@ -214,6 +267,8 @@ def _backward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py
     apps = cython.declare(cython.short[16])
     other = cython.declare(cython.short[16])
     b = cython.declare(cython.short[128])
+    base = cython.declare(cython.short[16])
+    s: cython.Py_ssize_t
     i: cython.Py_ssize_t
     x: cython.Py_ssize_t
     a: cython.Py_ssize_t
@@ -249,28 +304,18 @@ def _backward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py
             olds[x] = app[r + x]
         if i & 7 == 7:
             for x in range(width):
-                v = b[x]
-                b[x] = 0
-                b[16 + x] -= v
-                b[32 + x] -= v
-                b[48 + x] -= v
-                b[64 + x] -= v
-                b[80 + x] -= v
-                b[96 + x] -= v
-                b[112 + x] -= v
+                base[x] = b[x]
+            for s in range(8):
+                for x in range(width):
+                    b[16 * s + x] -= base[x]
         for x in range(width):
             u = us[x]
             p = ps[x]
-            g = u + p
+            # Message bit 0 and parity 0, then message bit 1 and parity 1.
             b0 = b[x]
             b1 = b[16 + x]
-            b2 = b[32 + x]
-            b3 = b[48 + x]
-            b4 = b[64 + x]
-            b5 = b[80 + x]
             b6 = b[96 + x]
             b7 = b[112 + x]
-            # Message bit 0 and parity 0, then message bit 1 and parity 1.
             v = alpha[a + x] + b0
             w = alpha[a + 64 + x] + b1
             same = v if v > w else w
@@ -285,15 +330,11 @@ def _backward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py
             same = v if v > same else same
             v = alpha[a + 112 + x] + b7
             one = v if v > one else one
-            v = b0 + g
-            b[x] = v if v > b1 else b1
-            v = b1 + g
-            b[64 + x] = v if v > b0 else b0
-            v = b7 + g
-            b[48 + x] = v if v > b6 else b6
-            v = b6 + g
-            b[112 + x] = v if v > b7 else b7
             # Message bit 0 and parity 1, then message bit 1 and parity 0.
+            b2 = b[32 + x]
+            b3 = b[48 + x]
+            b4 = b[64 + x]
+            b5 = b[80 + x]
             v = alpha[a + 16 + x] + b2
             w = alpha[a + 80 + x] + b3
             zero = v if v > w else w
@@ -308,6 +349,37 @@ def _backward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py
             zero = v if v > zero else zero
             v = alpha[a + 96 + x] + b5
             unlike = v if v > unlike else unlike
+            v = same + p
+            zero = v if v > zero else zero
+            v = unlike + p
+            one = v if v > one else one
+            v = zero - one
+            apps[x] = v + u
+            other[x] |= (v + u) ^ olds[x]
+            v = v if v < 1020 else 1020
+            v = v if v > -1020 else -1020
+            es[x] = ss[x] + (v - (v >> 2))
+        # In a loop of its own, or the registers do not suffice.
+        for x in range(width):
+            u = us[x]
+            p = ps[x]
+            g = u + p
+            b0 = b[x]
+            b1 = b[16 + x]
+            b2 = b[32 + x]
+            b3 = b[48 + x]
+            b4 = b[64 + x]
+            b5 = b[80 + x]
+            b6 = b[96 + x]
+            b7 = b[112 + x]
+            v = b0 + g
+            b[x] = v if v > b1 else b1
+            v = b1 + g
+            b[64 + x] = v if v > b0 else b0
+            v = b7 + g
+            b[48 + x] = v if v > b6 else b6
+            v = b6 + g
+            b[112 + x] = v if v > b7 else b7
             v = b2 + u
             w = b3 + p
             b[16 + x] = v if v > w else w
@@ -320,16 +392,6 @@ def _backward(order: cython.int[::1], first: cython.Py_ssize_t, count: cython.Py
             v = b4 + u
             w = b5 + p
             b[96 + x] = v if v > w else w
-            v = same + p
-            zero = v if v > zero else zero
-            v = unlike + p
-            one = v if v > one else one
-            v = zero - one
-            apps[x] = v + u
-            other[x] |= (v + u) ^ olds[x]
-            v = v if v < 1020 else 1020
-            v = v if v > -1020 else -1020
-            es[x] = ss[x] + (v - (v >> 2))
         for x in range(width):
             sums[r + x] = es[x]
         for x in range(width):
@@ -397,6 +459,8 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
     stakes1: cython.short[::1] = work[at : at + 128 * windows + 128]
     stakes2: cython.short[::1] = work[at + 128 * windows + 128 : at + 256 * windows + 256]
     left: cython.Py_ssize_t = used
+    count: cython.Py_ssize_t
+    done = cython.declare(cython.Py_ssize_t[16])
     turn: cython.int
     i: cython.Py_ssize_t
     x: cython.Py_ssize_t
@@ -415,14 +479,19 @@ def decode(llrs: cython.const[cython.short][::1], first: cython.Py_ssize_t,
             _half(plain, used, rows, par1, sums, alpha, stakes1, app, changed)
         else:
             _half(permuted, used, rows, par2, sums, alpha, stakes2, app, changed)
+        count = 0
         for x in range(used):
             if taken[2 * x + 1] < 4:
                 taken[2 * x] = turn // 2 + 1
                 taken[2 * x + 1] = taken[2 * x + 1] + 1 if turn and changed[x] >= 0 else 0
                 if taken[2 * x + 1] == 4 or turn + 1 == 2 * iterations:
-                    left -= 1
-                    for i in range(k):
-                        out[k * x + i] = app[16 * i + x] < 0
+                    done[count] = x
+                    count += 1
+        if count:
+            left -= count
+            for i in range(k):
+                for x in range(count):
+                    out[k * done[x] + i] = app[16 * i + done[x]] < 0
         if left == 0:
             break
     return 0

@@ -121,7 +121,7 @@ class Turbo:
         if frames < 0:
             raise ValueError(f"{frames} blocks")
         values = checked_llrs(llrs, frames * self.coded_size)
-        work = memoryview(array("h", bytes(2 * self._batch.work_size(self.k))))
+        work = memoryview(bytearray(2 * self._batch.work_size(self.k))).cast("h")
         decoded: list[Decoded] = []
         lanes: int = self._batch.LANES
         for first in range(0, frames, lanes):
@@ -153,9 +153,9 @@ class Turbo:
             llrs, first * self.coded_size, used, self.rate is Rate.HALF, iterations,
             self._plain, self._permuted, work, out, taken,
         )
-        bits = memoryview(out)
+        bits = bytes(out)
         return [
-            Decoded(bytes(bits[k * i : k * (i + 1)]), taken[2 * i], taken[2 * i + 1] == _CALM)
+            Decoded(bits[k * i : k * (i + 1)], taken[2 * i], taken[2 * i + 1] == _CALM)
             for i in range(used)
         ]
 
