@@ -72,7 +72,8 @@ def _add_recover(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--size", metavar="WxH",
-        help="robust: the picture was scaled; this is its size, in pixels, when it was marked",
+        help="robust: the picture was scaled; this is its size, in pixels, at the scale at which "
+        "it was marked",
     )
     command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
     command.add_argument("--json", action="store_true", help="print the report as JSON")

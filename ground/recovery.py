@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ground.product import CARRIER, PRIVATE
+from ground.product import CARRIER, PRIVATE, REPORT
 from occulta.codec.crypto import PrivateKey, VerifyingKey
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli, files, keyfiles
@@ -35,10 +35,10 @@ class Given(NamedTuple):
 
 
 def given(options: argparse.Namespace) -> Given:
-    """Read `key`, `satellite` (paths) and `output`.
+    """Read `key`, `satellite` (paths) and `output`; `shares` are the names of the inputs.
 
     Raises OccultaError, USAGE for no folder, OUTPUT_EXISTS where a recovery that succeeded left
-    its files.
+    its files, or one of `shares` is named as what is to be written.
     """
     key = keyfiles.read_key(options.key, PrivateKey)
     known = [keyfiles.read_key(path, VerifyingKey) for path in options.satellite]
@@ -47,7 +47,18 @@ def given(options: argparse.Namespace) -> Given:
     folder = Path(options.output)
     for name in _FINAL:
         files.refuse_existing(folder / name)
+    _refuse_to_replace(options.shares, folder)
     return Given(key, known, folder)
+
+
+def _refuse_to_replace(names: list[str], folder: Path) -> None:
+    """Of an earlier run's files the folder loses some, which no input may be."""
+    for name in names:
+        path = Path(name)
+        is_one = path.name in (REPORT, *PICTURES) and path.exists() and folder.exists()
+        if is_one and path.parent.samefile(folder):
+            detail = f"{name} is given, and would be replaced"
+            raise OccultaError(Reason.OUTPUT_EXISTS, detail, "move it, or name another folder")
 
 
 def check_signature(

@@ -127,7 +127,7 @@ def _require_numpy() -> None:
 
 def _size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT; raises OccultaError: USAGE, LIMIT_DIMENSIONS."""
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    match = re.fullmatch(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", text)
     if match is None:
         raise OccultaError(Reason.USAGE, f"{text!a} is no size: write it as 512x384")
     width, height = int(match[1]), int(match[2])

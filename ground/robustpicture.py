@@ -19,6 +19,9 @@ from occulta.schemes.robust.profiles import TABLE, Profile
 from occulta.schemes.shares.raster import Raster
 
 _JPEG = b"\xff\xd8"
+_SILENT = Reason.NOT_RECOVERED
+_OF_PILLOW = (Reason.PROGRESSIVE, Reason.SEVERAL_SCANS)
+"""What our own reader leaves to Pillow: no reason to refuse a file."""
 _ROUNDING = 1
 """What two decoders may differ by."""
 
@@ -40,9 +43,11 @@ def find(data: bytes, key: PrivateKey, profiles: Iterable[Profile]) -> Found:
     except OccultaError as error:
         refusal = error
     decoded = _decoded_too(data, refusal)
-    if seen is not None and _are_alike(seen, decoded):
+    if seen is None or seen.size != decoded.size:
+        return extract.recover(decoded, key, chosen)
+    if _are_alike(seen, decoded):
         raise refusal
-    return extract.recover(decoded, key, chosen)
+    return extract.recover(picture.without_filler(decoded, seen), key, chosen)
 
 
 def find_scaled(
@@ -63,11 +68,12 @@ def find_literally(data: bytes, key: PrivateKey) -> Found:
 
 
 def _decoded_too(data: bytes, refusal: OccultaError) -> Picture:
-    """What Pillow makes of a JPEG; where that is nothing, raises why our own reader refused it."""
+    """What Pillow makes of a JPEG; where that is nothing, raises why one of both readers failed."""
     try:
         return _decoded(data)
     except OccultaError as error:
-        if error.reason is Reason.PILLOW_MISSING and refusal.reason is not Reason.NOT_RECOVERED:
+        is_missing = error.reason is Reason.PILLOW_MISSING
+        if refusal.reason in _OF_PILLOW or is_missing and refusal.reason is not _SILENT:
             raise
         raise refusal from None
 
@@ -82,8 +88,8 @@ def _pixels(raster: Raster) -> Picture:
 
 
 def _are_alike(seen: Picture, decoded: Picture) -> bool:
-    """Whether a search through both would find the same."""
-    if seen.size != decoded.size or not seen.present.all():
+    """Whether a search through both, of the same size, would find the same."""
+    if not seen.present.all():
         return False
     apart = np.abs(seen.pixels.astype(np.int16) - decoded.pixels)
     return int(apart.max(initial=0)) <= _ROUNDING

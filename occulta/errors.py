@@ -181,7 +181,8 @@ _HINTS: dict[Reason, str] = {
     Reason.NO_QUANTISATION_TABLE: "a component names a quantisation table that the file lacks",
     Reason.NO_LUMINANCE: "robust hiding takes gray and YCbCr pictures: convert the picture",
     Reason.NOT_RECOVERED:
-        "give the key of the message's recipient and the picture as little changed as there is",
+        "give the recipient's key and the picture as little changed as there is; turn a turned or "
+        "mirrored one back, name a scaled one's size with --size",
     Reason.NO_WATERMARK_ROOM: "take a larger image or a smaller region",
     Reason.PILLOW_MISSING: "use PGM files, or install the extra: pip install 'occulta[raster]'",
     Reason.NUMPY_MISSING: "install the extra: pip install 'occulta[raster]'",

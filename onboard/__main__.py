@@ -110,8 +110,8 @@ def _add_protect(command: argparse.ArgumentParser) -> None:
         "--profile", choices=_ALL_PROFILES,
         help="reversible: exact (default; pixels unchanged) or paper (survives lossless "
         "transcoding); shares: jpeg (default) or paper (8-bit grayscale rasters); robust: default, "
-        "light (more room), max or strong (survive more), paper (a baseline that mostly loses "
-        "the message)",
+        "light (more room), max or strong (survive more), paper (a baseline whose "
+        "message is hardly ever read)",
     )
     command.add_argument("--private", metavar="FILE", help="reversible, robust: or - for stdin")
     command.add_argument(

@@ -161,8 +161,13 @@ def _described(said: dict[str, Any], as_json: bool) -> str:
     signed = "signed" if said["signed"] else "not signed"
     return (
         f"{said['output']}: {said['marked_bytes']} bytes, {said['profile']}, "
-        f"a message of {said['message_bits']} bits, {signed}"
+        f"a message of {said['message_bits']} bits, {signed}{_warned(said['profile'])}"
     )
+
+
+def _warned(profile: str) -> str:
+    """Of the baseline, which looks like the rest."""
+    return "\npaper is a baseline: such a message is hardly ever read" if profile == "paper" else ""
 
 
 def capacity(options: argparse.Namespace) -> int:
@@ -186,7 +191,7 @@ def capacity(options: argparse.Namespace) -> int:
         "private_bytes": max(0, signed), "private_bytes_unsigned": max(0, unsigned),
         "fits": signed >= 0, "fits_unsigned": unsigned >= 0,
     }
-    cli.say(json.dumps(said) if options.json else _described_capacity(said))
+    cli.say(json.dumps(said) if options.json else _described_capacity(said, size))
     return 0
 
 
@@ -201,10 +206,10 @@ def _header(image: BinaryIO, name: str, limits: Limits) -> Header:
     reader.finish()
 
 
-def _described_capacity(said: dict[str, Any]) -> str:
-    """One line."""
+def _described_capacity(said: dict[str, Any], size: tuple[int, int]) -> str:
     gross = f"{said['gross_bits']} gross bits (profile {said['profile']})"
     if not said["fits_unsigned"]:
-        return f"nothing fits, not even an empty file: {gross}"
+        return f"nothing fits: {gross}; {_too_small(said['profile'], *size, is_signed=False)}"
     signed = f"{said['private_bytes']} signed" if said["fits"] else "nothing signed"
-    return f"{said['private_bytes_unsigned']} private bytes fit unsigned, {signed}: {gross}"
+    fits = f"{said['private_bytes_unsigned']} private bytes fit unsigned, {signed}: {gross}"
+    return fits + _warned(said["profile"])

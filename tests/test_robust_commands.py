@@ -374,7 +374,37 @@ def test_a_scaled_picture_with_the_size_that_it_had(
     assert_found(place, recover(place, saved(scaled, "PNG"), "--size", f"{SIDE}x{SIDE}"))
 
 
-@pytest.mark.parametrize("size", ["512", "0x5", "5x-5", "1e3x5", "100000x5"])
+@pytest.mark.parametrize("left", [0.999, 0.75])
+def test_a_progressive_file_that_was_cut(place: Place, marked: bytes, left: float) -> None:
+    with Image.open(io.BytesIO(marked)) as image:
+        data = saved(image, "JPEG", progressive=True, quality=90)
+    assert_found(place, recover(place, data[: int(left * len(data))]))
+
+
+def test_a_progressive_file_of_which_nothing_is_left(place: Place, marked: bytes) -> None:
+    with Image.open(io.BytesIO(marked)) as image:
+        data = saved(image, "JPEG", progressive=True, quality=90)
+    assert_error(recover(place, data[:300]), 509, "profiles tried: default")
+    assert_error(recover(place, data[:100]), 302, "marked.jpg")
+
+
+def test_the_input_is_never_replaced(place: Place, marked: bytes) -> None:
+    place.folder.mkdir()
+    given = place.folder / "report.json"
+    given.write_bytes(marked)
+    done = call("ground", "recover", given, *ROBUST, "--key", place.key("recipient.key"), "-o",
+                place.folder)
+    assert_error(done, 205, "would be replaced")
+    assert given.read_bytes() == marked and names(place.folder) == ["report.json"]
+
+
+def test_a_file_where_the_folder_is_to_be(place: Place, marked: bytes) -> None:
+    place.folder.write_bytes(b"mine")
+    assert_error(recover(place, marked), 205, "is no folder")
+    assert place.folder.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("size", ["512", "0x5", "5x-5", "1e3x5"])
 def test_a_size_that_is_none(place: Place, marked: bytes, size: str) -> None:
     assert_error(recover(place, marked, f"--size={size}"), 200, "is no size")
     assert not place.folder.exists()
@@ -382,4 +412,5 @@ def test_a_size_that_is_none(place: Place, marked: bytes, size: str) -> None:
 
 def test_a_size_that_is_too_large(place: Place, marked: bytes) -> None:
     assert_error(recover(place, marked, "--size", "65000x65000"), 316, "65000 x 65000")
+    assert_error(recover(place, marked, "--size", "100000x5"), 316, "100000 x 5")
     assert not place.folder.exists()

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from occulta.errors import OccultaError, Reason
 from occulta.limits import Limits
+from occulta.program.rasters import luminance
 from occulta.schemes.robust import message
 from occulta.schemes.robust.extract import recover
 from occulta.schemes.robust.mark import mark_coded
-from occulta.schemes.robust.picture import from_jpeg, from_luminance
+from occulta.schemes.robust.picture import from_jpeg, from_luminance, without_filler
 from occulta.schemes.robust.profiles import PROFILES
 from tests.jpegs import PLAIN, encode, find
 from tests.mutation import mutate
@@ -140,6 +141,15 @@ def test_sizes_grow_by_an_eighth_at_most():
     """Trying all of them stays cheap."""
     found = message.sizes_within(message.MOST_BITS)
     assert len(found) < 100 and all(b <= a * 9 // 8 for a, b in pairwise(found))
+
+
+def test_what_another_decoder_fills_in_was_not_received():
+    data = claiming(encode(1, 64, 64, "L"), 1600, 1600)
+    received = from_jpeg(data)
+    raster = luminance(data)
+    decoded = np.frombuffer(raster.pixels, dtype=np.uint8).reshape(raster.height, raster.width)
+    picture = without_filler(from_luminance(decoded), received)
+    assert 0 < picture.present.sum() <= 2 * 64 < picture.present.size // 100
 
 
 @compiled_only

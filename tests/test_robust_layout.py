@@ -59,7 +59,7 @@ def test_a_tile_uses_every_slot_once(slots):
     (1, 2, 3, 1932), (4, 3, 2, 1932), (9, 2, 2, 3084), (4, 1, 1, 959), (1, 5, 7, 241)])
 def test_each_coded_bit_is_sent_equally_often(slots, tiles_down, tiles, coded):
     grid = Grid(layout_of(FINGERPRINT, slots))
-    places = grid.slots((tiles_down * TILE, tiles * TILE, slots), (0, 0), tiles)
+    places = grid.slots(np.arange(tiles_down * TILE), np.arange(tiles * TILE), tiles)
     used = places[places >= 0]
     assert np.array_equal(np.sort(used), np.arange(tiles_down * tiles * (CELLS - 16) * slots))
     where = permutation(coded, coded)
@@ -73,7 +73,7 @@ def test_each_coded_bit_is_sent_equally_often(slots, tiles_down, tiles, coded):
     (9, 4, 256, 3084), (9, 5, 205, 3084)])
 def test_strips_send_most_coded_bits(slots, down, across, coded):
     grid = Grid(layout_of(FINGERPRINT, slots))
-    places = grid.slots((down, across, slots), (0, 0), tiles_across(across))
+    places = grid.slots(np.arange(down), np.arange(across), tiles_across(across))
     used = places[places >= 0]
     assert used.size > coded
     assert len(np.unique(used % coded)) > 0.6 * coded
@@ -81,8 +81,8 @@ def test_strips_send_most_coded_bits(slots, down, across, coded):
 
 def test_what_lies_outside_is_no_slot():
     grid = Grid(layout_of(FINGERPRINT, 4))
-    whole = grid.slots((20, 32, 4), (0, 0), 2)
-    around = grid.slots((30, 60, 4), (-3, -9), 2)
+    whole = grid.slots(np.arange(20), np.arange(32), 2)
+    around = grid.slots(np.arange(30) - 3, np.arange(60) - 9, 2)
     assert np.array_equal(around[3:23, 9:41], whole)
     assert (around[:3] == -1).all() and (around[:, :9] == -1).all()
     assert (around[:, 41:] == -1).all()
@@ -96,8 +96,8 @@ def test_a_permutation_is_one(size, seed):
 
 def test_a_part_has_the_slots_of_the_whole():
     grid = Grid(layout_of(FINGERPRINT, 4))
-    whole = grid.slots((40, 56, 4), (0, 0), 4)
-    part = grid.slots((20, 30, 4), (13, 21), 4)
+    whole = grid.slots(np.arange(40), np.arange(56), 4)
+    part = grid.slots(np.arange(20) + 13, np.arange(30) + 21, 4)
     assert np.array_equal(part, whole[13:33, 21:51])
 
 

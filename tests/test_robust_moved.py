@@ -87,6 +87,33 @@ def test_a_part_from_far_right():
     assert_found(whole[:, 2100:], "max", (4, 0), (0, 263))
 
 
+def test_a_part_from_far_right_of_a_width_that_is_no_multiple_of_the_period():
+    whole = plain("max", 3072, 256)
+    assert_found(whole[:, 2064:], "max", (0, 0), (0, 258))
+
+
+@pytest.mark.parametrize("left", [1536, 1920])
+def test_a_wrong_width_that_tells_the_message_is_not_reported(left):
+    it = found(plain("max", 2048, 256)[:, :left], "max")
+    assert (it.opened.private, it.origin) == (PRIVATE, (0, 0))
+    assert it.corrected < it.compared // 50 and it.margin > 4.0
+
+
+def test_of_places_that_fit_equally_the_nearest():
+    it = found(plain("max", 4096, 256, bytes(60))[128:, 2048:3891], "max")
+    assert (it.opened.private, it.corrected) == (bytes(60), 0)
+    assert sum(it.origin) <= 16 + 256
+
+
+@pytest.mark.parametrize("ground, width, height", [("flat", 1920, 1080), ("noise", 1600, 1200)])
+def test_a_picture_on_a_large_ground(ground, width, height):
+    canvas = np.full((height, width), 200, np.uint8)
+    if ground == "noise":
+        canvas[:] = np.random.default_rng(1).integers(0, 256, canvas.shape)
+    canvas[100:612, 120:632] = plain("max")
+    assert_found(canvas, "max", (0, 4), (-12, -15))
+
+
 def test_the_filter_undone_is_told():
     raster = plain("light").astype(float)
     around = sum(

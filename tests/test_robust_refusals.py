@@ -52,7 +52,9 @@ def test_capacity_of_512_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("side", "profile", "said"), [
     (208, "light", "25 private bytes fit unsigned, nothing signed: 676 gross bits (profile light)"),
-    (208, "max", "nothing fits, not even an empty file: 169 gross bits (profile max)"),
+    (208, "max",
+     "nothing fits: 169 gross bits (profile max); the picture is too small for the profile max: it "
+     "has 676 whole blocks of 8x8 pixels, and the smallest message takes 2560 (408x408 pixels)"),
 ])
 def test_capacity_of_small_pictures(tmp_path: Path, side: int, profile: str, said: str) -> None:
     place = Place(tmp_path, scene(side), b"")

@@ -26,6 +26,7 @@ _MAGICS = {
 MAGIC_SIZE = 8
 READABLE = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF")
 """What `luminance` reads, by Pillow's names: no kind that would start another program."""
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _OPPOSITE = bytes(value ^ 0x80 for value in range(256))
 
 
@@ -54,9 +55,9 @@ def read(name: str) -> tuple[Raster, str]:
 def luminance(data: bytes) -> Raster:
     """The luminance of a picture file of any kind in READABLE, whatever its samples are.
 
-    Of a JPEG file as it is coded, else by ITU-R BT.601; of deeper samples the upper eight bits;
-    without transparency; of several pictures the first. Raises OccultaError: EMPTY_INPUT,
-    BAD_RASTER, LIMIT_DIMENSIONS, PILLOW_MISSING.
+    Of a JPEG file as it is coded, even if its end is missing, else by ITU-R BT.601; of deeper
+    samples the upper eight bits; without transparency; of several pictures the first. Raises
+    OccultaError: EMPTY_INPUT, BAD_RASTER, LIMIT_DIMENSIONS, PILLOW_MISSING.
     """
     if not data:
         raise OccultaError(Reason.EMPTY_INPUT, "the input is empty")
@@ -72,6 +73,8 @@ def luminance(data: bytes) -> Raster:
 
 def _luminance(data: bytes) -> Raster:
     image = _pillow("Image")
+    if data.startswith(_SOI):
+        data += _EOI  # where that comes early, the decoder fills in what is missing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -176,9 +179,11 @@ def _decode(data: bytes, kind: str) -> Raster:
 
 
 def _why(error: Exception, image: ModuleType) -> str:
-    """What Pillow says; of a kind that it does not know it names but an object in memory."""
+    """What Pillow says, but for an object in memory or the bytes of its last buffer."""
     if isinstance(error, image.UnidentifiedImageError):
         return "it is no picture of a kind that is read, or damaged at its beginning"
+    if "truncated" in str(error):
+        return "the file ends early"
     return f"Pillow cannot read it: {error}"
 
 

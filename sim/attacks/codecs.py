@@ -30,7 +30,7 @@ def jpeg_ratio(picture: Picture, given: Arguments, _: Generator) -> Picture:
     encode = partial(_jpeg, pixels)
     best = encode(_QUALITIES[0])
     if len(best) > most:
-        detail = f"no JPEG file of this picture is {given.numbers[0]:g} times smaller than its raw"
+        detail = f"no JPEG file of it is {given.numbers[0]:g} times smaller than its pixels"
         raise OccultaError(Reason.DOES_NOT_FIT, detail, "ask for a smaller ratio")
     low, high = _QUALITIES[0], _QUALITIES[-1] + 1
     while high - low > 1:  # file sizes grow with quality

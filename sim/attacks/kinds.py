@@ -82,7 +82,8 @@ class Kind:
             if len(form) == len(texts):
                 return tuple(p.read(text) for p, text in zip(form, texts, strict=True))
         wanted = " or ".join(str(len(form)) for form in self.forms)
-        raise ValueError(f"{len(texts)} numbers are given, {wanted} wanted")
+        words = f", then perhaps {' or '.join(self.words)}" if self.words else ""
+        raise ValueError(f"{len(texts)} numbers are given, {wanted} wanted{words}")
 
 
 @dataclass(frozen=True, slots=True)

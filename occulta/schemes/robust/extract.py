@@ -69,7 +69,7 @@ def recover(
         for rank, trial in enumerate(trials(view, likely)):
             found = _decode(trial, key, kernel, is_first=rank == 0)
             if found is not None:
-                best = likeliest(view, likely, trial.guess, found.coded)
+                best = likeliest(view, trial.guess, found.coded)
                 return _found(view, best, found)
     names = ", ".join(profile.name for profile in chosen)
     raise OccultaError(

@@ -69,6 +69,13 @@ def gross_bits(profile: Profile, width: int, height: int) -> int:
     return min(MOST_BITS, blocks // profile.blocks_per_bit)
 
 
+def _too_little(most_bytes: int, signed: bool) -> str:
+    if most_bytes < 0:
+        return f"the picture is too small for any {'signed ' if signed else ''}message"
+    beside = " beside a signature" if signed else ""
+    return f"the private data does not fit: this picture carries {most_bytes} bytes{beside}"
+
+
 def most_bits(profile: Profile, width: int, height: int) -> int:
     """Bits of the largest message that fits into them; 0: none."""
     return max(sizes_within(gross_bits(profile, width, height)), default=0)
@@ -91,12 +98,7 @@ def seal(
     fitting = (bits for bits in sizes_within(most) if room(bits, signed) >= len(private))
     bits = next(fitting, 0)
     if not bits:
-        most_bytes = room(most, signed)
-        carries = f"{most_bytes} bytes" if most_bytes >= 0 else "nothing"
-        raise OccultaError(
-            Reason.DOES_NOT_FIT, f"the private data does not fit: this picture carries {carries}"
-            + (" beside a signature" if signed else "")
-        )
+        raise OccultaError(Reason.DOES_NOT_FIT, _too_little(room(most, signed), signed))
     signature = signing_key.sign(_statement(recipient, private)) if signing_key else b""
     head = (len(private) | _SIGNED * signed).to_bytes(_HEAD_SIZE, "big")
     plain = head + signature + private

@@ -125,6 +125,14 @@ def repaired(picture: Picture) -> Picture | None:
     return None if pixels is picture.pixels else Picture(pixels, picture.present, None)
 
 
+def without_filler(decoded: Picture, received: Picture) -> Picture:
+    """Another decoder's picture of a damaged file, of the same size.
+
+    Blocks that are flat there and were not received are taken for what decoders fill gaps with.
+    """
+    return Picture(decoded.pixels, received.present | _shown(decoded), decoded.blocks)
+
+
 class Part(NamedTuple):
     """Whole blocks of a picture; `row` and `column` of the first one."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
-from itertools import chain, product
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -27,11 +27,18 @@ _MORE_TILES = 2 * PERIOD // TILE
 """Tiles that a cropped picture's rows may have lost."""
 _EFFORT = 150_000_000
 """Slots looked at to find width and size of one view, about."""
-_NEAR = 2
-"""Widths, at least, of which all sizes are looked at, also those sent about once."""
-_LEAST_FAR, _COPIES, _LEAST_LOOK, _FAR_COST = 16, 6, 20_000, 4
-"""Of so many other widths, sizes that were sent so often; each by half of that, and so many slots,
-which costs as much as so many looks at all of them."""
+_NEAR, _LEAST_FAR = 2, 24
+"""Widths, at least, of which all sizes are looked at, also those sent about once; and others, of
+which those are that were sent several times."""
+_SEVERAL = 1.5
+_LEAST_LOOK, _PAIRS = 20_000, 100.0
+"""Slots that are looked at for a size: more where few of them are copies of each other."""
+_OVERHEAD = 4
+"""Of a width, in looks at all slots."""
+_SAMPLE = 100_000
+"""Slots that tell which place known bits fit best, about."""
+_ALL_FIT, _DIGITS = 0.95, 6
+"""Share of what came that agrees with known bits where all does; and how exactly it is compared."""
 _SURE = 6.0
 """Agreement, in standard deviations, from which on width and size may be right."""
 _SHIFTED, _MOST_SHIFTS = 16, 64
@@ -75,7 +82,7 @@ def guesses(picture: Picture, view: View) -> list[Guess]:
         here = _placed(view, (0, 0), tiles_across(width // 8))
         tried = (
             Guess(bits, tiles_across(width // 8), (0, 0), agreement)
-            for bits, agreement in _agreeing(here, sizes, len(here.slots))
+            for bits, agreement in _agreeing(here, sizes)
         )
         return nlargest(_SIZES_TRIED, tried, key=lambda guess: guess.agreement)
     origins = list(_origins(view))
@@ -104,23 +111,64 @@ def gathered(view: View, origin: tuple[int, int], tiles: int, count: int) -> Flo
     return _coded(places.astype(np.float64), 0)
 
 
-def likeliest(view: View, found: list[Guess], right: Guess, coded: bytes) -> Trial:
-    """The trial that known coded bits fit best: a wrong width may have told a message too."""
-    signs = 1.0 - 2.0 * np.frombuffer(coded, dtype=np.uint8)
-    if not view.moved:
-        return Trial(right, llrs_of(view, right))
-    same = dict.fromkeys([right, *(guess for guess in found if guess.bits == right.bits)])
-    plain = (Trial(guess, llrs_of(view, guess)) for guess in same)
-    shifted = (trial for guess in same for trial in _shifted(view, guess))
-    return max(chain(plain, shifted), key=lambda trial: float((trial.llrs * signs).sum()))
+def likeliest(view: View, right: Guess, coded: bytes) -> Trial:
+    """The trial that known coded bits fit best: a wrong width may have told the message too.
+
+    Of places that they fit equally, as where a single row of tiles came, the nearest one.
+    """
+    origins = _origins(view) if view.moved else ((0, 0),)
+    wide = [
+        right._replace(origin=origin, tiles=tiles)
+        for origin in origins for tiles in _widths(view, origin)
+    ]
+    step = 1 + 2 * int(np.sqrt(view.soft.size / _SAMPLE) / 2)  # odd: tiles are even
+    bits = np.frombuffer(coded, dtype=np.uint8)[_order(len(coded))]
+    signs = np.where(bits, -1.0, 1.0)
+    known = list(_fitted(view, wide if view.moved else [right], signs, step))
+    if max(guess.agreement for guess in known) < _ALL_FIT:
+        known += _fitted(view, wide, signs, step, farther=view.moved)
+    best = max(known, key=_preferred)
+    return Trial(best, llrs_of(view, best))
+
+
+def _preferred(guess: Guess) -> tuple[float, int]:
+    row, column = guess.origin
+    return round(guess.agreement, _DIGITS), -abs(row) - abs(column)
+
+
+def _fitted(
+    view: View, known: list[Guess], signs: Floats, step: int, farther: bool = False
+) -> Iterator[Guess]:
+    """With the share of what came that agrees with known bits; else of guesses `farther` off.
+
+    `signs`: of the bits, in the order of slots. One in `step` rows and columns is looked at.
+    """
+    strength = _strength(view, step)
+    for guess in known:
+        here = _placed(view, guess.origin, guess.tiles, step)
+        places = np.bincount(here.slots % len(signs), here.soft, minlength=len(signs))
+        for each, shift in _turned(view, guess) if farther else ((guess, 0),):
+            fit = float((places * np.roll(signs, -shift)).sum())
+            yield each._replace(agreement=fit / strength)
+
+
+def _strength(view: View, step: int) -> float:
+    """What came in slots that carry data, about."""
+    layout = view.grid.layout
+    carrying = layout.tile_slots / (layout.slots * TILE * TILE)
+    return max(1e-9, carrying * float(np.abs(view.soft[::step, ::step]).sum()))
 
 
 def _coded(places: Floats, shift: int) -> Floats:
     """From the order of slots, which begin `shift` places later, to that of coded bits."""
-    count = len(places)
-    found = np.empty(count)
-    found[(np.arange(count) + shift) % count * stride(count) % count] = places
+    found = np.empty(len(places))
+    found[np.roll(_order(len(places)), -shift)] = places
     return found
+
+
+def _order(count: int) -> Places:
+    """The coded bits in the order of slots."""
+    return np.arange(count) * stride(count) % count
 
 
 def _shifted(view: View, guess: Guess) -> Iterator[Trial]:
@@ -128,11 +176,18 @@ def _shifted(view: View, guess: Guess) -> Iterator[Trial]:
     count = TurboCode(guess.bits).coded_size
     here = _placed(view, guess.origin, guess.tiles)
     places = np.bincount(here.slots % count, here.soft, minlength=count).astype(np.float64)
+    for moved, shift in _turned(view, guess):
+        yield Trial(moved, _coded(places, shift))
+
+
+def _turned(view: View, guess: Guess) -> Iterator[tuple[Guess, int]]:
+    """Guesses so much farther, and by how many slots of the coded bits' circle they shift."""
+    count = TurboCode(guess.bits).coded_size
     row, column = guess.origin
-    across = range(max(1, guess.tiles // _TILES_IN_PERIOD) if column >= 0 else 1)
+    across = range(-(-guess.tiles // _TILES_IN_PERIOD) if column >= 0 else 1)
     down = range(_MOST_PERIODS if row >= 0 else 1)
     seen = {0}
-    for far, low in product(across, down):
+    for low, far in product(down, across):
         tiles = _TILES_IN_PERIOD * (low * guess.tiles + far)
         shift = tiles * view.grid.layout.tile_slots % count
         if shift in seen:
@@ -141,13 +196,16 @@ def _shifted(view: View, guess: Guess) -> Iterator[Trial]:
             return
         seen.add(shift)
         moved = guess._replace(origin=(row + PERIOD * low, column + PERIOD * far))
-        yield Trial(moved, _coded(places, shift))
+        yield moved, shift
 
 
-def _placed(view: View, origin: tuple[int, int], tiles: int) -> _Placed:
-    slots = view.grid.slots(view.soft.shape, origin, tiles)
-    used = slots >= 0
-    return _Placed(slots[used], view.soft[used])
+def _placed(view: View, origin: tuple[int, int], tiles: int, step: int = 1) -> _Placed:
+    """Of one in `step` rows and columns of blocks; without slots of which nothing came."""
+    soft = view.soft[::step, ::step]
+    down, across = (np.arange(0, size, step) for size in view.soft.shape[:2])
+    slots = view.grid.slots(down + origin[0], across + origin[1], tiles)
+    used = (slots >= 0) & (soft != 0.0)
+    return _Placed(slots[used], soft[used])
 
 
 def _origins(view: View) -> Iterator[tuple[int, int]]:
@@ -160,24 +218,34 @@ def _origins(view: View) -> Iterator[tuple[int, int]]:
 
 
 def _wide(view: View, origin: tuple[int, int], effort: int) -> Iterator[Guess]:
-    """Widths from what is seen on, first more, then less, as far as the effort allows."""
-    across = view.soft.shape[1]
-    sizes = sizes_within(min(MOST_BITS, view.soft.size // (1 + view.profile.halved)))
-    least = tiles_across(max(1, origin[1] + across))
-    widths = sorted(
-        range(max(0, origin[1]) // TILE + 1, least + _MORE_TILES + 1),
-        key=lambda tiles: (tiles - least) * (1 if tiles >= least else -2),
-    )
+    """Widths and sizes of messages, as far as the effort allows, half of it for all sizes."""
+    came = int(np.count_nonzero(view.soft))
+    sizes = sizes_within(min(MOST_BITS, came // (1 + view.profile.halved)))
     order = _scattered(view.soft.size)
-    near = max(_NEAR, effort // 2 // max(1, view.soft.size * len(sizes)))
-    for rank, tiles in enumerate(widths):
+    for rank, tiles in enumerate(_widths(view, origin)):
         here = _mixed(_placed(view, origin, tiles), order)
-        often = [size for size in sizes if 3 * size * _COPIES <= len(here.slots)]
-        for bits, agreement in _agreeing(here, sizes if rank < near else often, _LEAST_LOOK):
+        often = [size for size in sizes if 3 * size * _SEVERAL <= len(here.slots)]
+        rarely = len(here.slots) * (len(sizes) - len(often))
+        is_full = rank < _NEAR or rarely < effort // 2
+        for bits, agreement in _agreeing(here, sizes if is_full else often):
             yield Guess(bits, tiles, origin, agreement)
-        effort -= len(here.slots) * (len(sizes) if rank < near else _FAR_COST)
-        if effort < 0 and rank >= near + _LEAST_FAR:
+        effort -= len(here.slots) * _OVERHEAD + _LEAST_LOOK * len(often) + is_full * rarely
+        if effort < 0 and rank >= _NEAR + _LEAST_FAR:
             return
+
+
+def _widths(view: View, origin: tuple[int, int]) -> list[int]:
+    """Tiles in a row, the likeliest first: as far as anything is seen, then more or less.
+
+    Less is likelier where other things lie before the picture, as they then may behind it.
+    """
+    seen = np.flatnonzero(view.soft.any(axis=(0, 2)))
+    least = tiles_across(max(1, origin[1] + (int(seen[-1]) + 1 if len(seen) else 0)))
+    below = 1 if origin[1] < 0 else 2
+    return sorted(
+        range(max(0, origin[1]) // TILE + 1, least + _MORE_TILES + 1),
+        key=lambda tiles: tiles - least if tiles >= least else below * (least - tiles),
+    )
 
 
 def _scattered(size: int) -> Places:
@@ -194,8 +262,8 @@ def _mixed(here: _Placed, order: Places) -> _Placed:
     return _Placed(here.slots[chosen], here.soft[chosen])
 
 
-def _agreeing(here: _Placed, sizes: Iterable[int], least: int) -> Iterator[tuple[int, float]]:
-    """Each size and how far the copies of its coded bits agree, by `least` slots or more."""
+def _agreeing(here: _Placed, sizes: Iterable[int]) -> Iterator[tuple[int, float]]:
+    """Each size and how far the copies of its coded bits agree."""
     # Without its mean: where most values lie in even cells, they agree whatever the size is.
     weak = np.tanh(here.soft / 2.0)
     heard = weak != 0.0
@@ -203,8 +271,16 @@ def _agreeing(here: _Placed, sizes: Iterable[int], least: int) -> Iterator[tuple
     energy = weak * weak
     for bits in sizes:
         count = TurboCode(bits).coded_size
-        looked = max(least, _COPIES // 2 * count)
+        looked = _looked(count, len(here.slots))
         yield bits, _agreement(here.slots[:looked] % count, weak[:looked], energy[:looked])
+
+
+def _looked(count: int, came: int) -> int:
+    """As many slots as hold pairs enough: n of them hold n^2 / 2 count, less what came once."""
+    copies = came / count
+    if copies < _SEVERAL:
+        return came
+    return min(came, max(_LEAST_LOOK, int(_PAIRS * np.sqrt(2 * count) * copies / (copies - 1.0))))
 
 
 def _agreement(places: Places, weak: Floats, energy: Floats) -> float:

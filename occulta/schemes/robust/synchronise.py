@@ -70,14 +70,12 @@ class Grid:
         row, column = divmod(int(np.argmax(found)), PERIOD)
         return Origin(row, column, self.score(expected, row, column))
 
-    def slots(self, shape: tuple[int, ...], origin: tuple[int, int], tiles: int) -> Places:
-        """The slot of the picture that each slot here is, (down, across, slots); -1: none.
+    def slots(self, rows: Places, columns: Places, tiles: int) -> Places:
+        """The slot of the picture that each slot is, (rows, columns, slots); -1: none.
 
-        `origin`: row and column, in blocks, of the first block here, negative where something lies
-        before the picture; `tiles` in a row of them. The pattern and what lies outside is no slot.
+        `rows` and `columns`: of blocks of the marked picture, negative where something lies before
+        it; `tiles` in a row of them. The pattern and what lies outside is no slot.
         """
-        rows = np.arange(shape[0]) + origin[0]
-        columns = np.arange(shape[1]) + origin[1]
         number = self.first[np.ix_(rows % TILE, columns % TILE)]
         turn = self.turns[np.ix_(rows // TILE % TURNS, columns // TILE % TURNS)]
         within = (self.order[np.maximum(number, 0)] + turn[..., None]) % self.layout.tile_slots
