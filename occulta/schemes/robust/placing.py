@@ -82,7 +82,7 @@ def guesses(picture: Picture, view: View) -> list[Guess]:
         here = _placed(view, (0, 0), tiles_across(width // 8))
         tried = (
             Guess(bits, tiles_across(width // 8), (0, 0), agreement)
-            for bits, agreement in _agreeing(here, sizes)
+            for bits, agreement in _agreeing(here, sizes, all_slots=True)
         )
         return nlargest(_SIZES_TRIED, tried, key=lambda guess: guess.agreement)
     origins = list(_origins(view))
@@ -262,16 +262,17 @@ def _mixed(here: _Placed, order: Places) -> _Placed:
     return _Placed(here.slots[chosen], here.soft[chosen])
 
 
-def _agreeing(here: _Placed, sizes: Iterable[int]) -> Iterator[tuple[int, float]]:
-    """Each size and how far the copies of its coded bits agree."""
+def _agreeing(
+    here: _Placed, sizes: Iterable[int], all_slots: bool = False
+) -> Iterator[tuple[int, float]]:
+    """Each size and how far the copies of its coded bits agree; else by the first slots alone."""
     # Without its mean: where most values lie in even cells, they agree whatever the size is.
     weak = np.tanh(here.soft / 2.0)
-    heard = weak != 0.0
-    weak = np.where(heard, weak - float(weak.sum()) / max(1, int(heard.sum())), 0.0)
+    weak -= float(weak.sum()) / max(1, len(weak))
     energy = weak * weak
     for bits in sizes:
         count = TurboCode(bits).coded_size
-        looked = _looked(count, len(here.slots))
+        looked = len(here.slots) if all_slots else _looked(count, len(here.slots))
         yield bits, _agreement(here.slots[:looked] % count, weak[:looked], energy[:looked])
 
 
