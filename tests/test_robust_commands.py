@@ -398,12 +398,6 @@ def test_the_input_is_never_replaced(place: Place, marked: bytes) -> None:
     assert given.read_bytes() == marked and names(place.folder) == ["report.json"]
 
 
-def test_a_file_where_the_folder_is_to_be(place: Place, marked: bytes) -> None:
-    place.folder.write_bytes(b"mine")
-    assert_error(recover(place, marked), 205, "is no folder")
-    assert place.folder.read_bytes() == b"mine"
-
-
 @pytest.mark.parametrize("size", ["512", "0x5", "5x-5", "1e3x5"])
 def test_a_size_that_is_none(place: Place, marked: bytes, size: str) -> None:
     assert_error(recover(place, marked, f"--size={size}"), 200, "is no size")

@@ -296,11 +296,9 @@ def spool(folder: Path) -> Iterator[Spool]:
 def make_folder(path: Path, mode: int = 0o777) -> None:
     """Create a folder and the parents it lacks, all of this mode.
 
-    Raises OccultaError: OUTPUT_EXISTS if it is something else, DISK_FULL or OUTPUT_UNWRITABLE.
+    Raises OccultaError: DISK_FULL or OUTPUT_UNWRITABLE.
     """
     try:
-        if path.exists() and not path.is_dir():
-            raise OccultaError(Reason.OUTPUT_EXISTS, f"{path} exists already, and is no folder")
         for parent in reversed([each for each in path.parents if not each.exists()]):
             parent.mkdir(mode, exist_ok=True)
         path.mkdir(mode, exist_ok=True)
