@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -55,8 +56,8 @@ def _refuse_to_replace(names: list[str], folder: Path) -> None:
     """Of an earlier run's files the folder loses some, which no input may be."""
     for name in names:
         path = Path(name)
-        is_one = path.name in (REPORT, *PICTURES) and path.exists() and folder.exists()
-        if is_one and path.parent.samefile(folder):
+        is_one = path.name in (REPORT, *PICTURES) and os.path.exists(path)
+        if is_one and os.path.exists(folder) and os.path.samefile(path.parent, folder):
             detail = f"{name} is given, and would be replaced"
             raise OccultaError(Reason.OUTPUT_EXISTS, detail, "move it, or name another folder")
 

@@ -19,7 +19,6 @@ from occulta.schemes.robust.profiles import TABLE, Profile
 from occulta.schemes.shares.raster import Raster
 
 _JPEG = b"\xff\xd8"
-_SILENT = Reason.NOT_RECOVERED
 _OF_PILLOW = (Reason.PROGRESSIVE, Reason.SEVERAL_SCANS)
 """What our own reader leaves to Pillow: no reason to refuse a file."""
 _ROUNDING = 1
@@ -72,8 +71,8 @@ def _decoded_too(data: bytes, refusal: OccultaError) -> Picture:
     try:
         return _decoded(data)
     except OccultaError as error:
-        is_missing = error.reason is Reason.PILLOW_MISSING
-        if refusal.reason in _OF_PILLOW or is_missing and refusal.reason is not _SILENT:
+        is_refused = refusal.reason is not Reason.NOT_RECOVERED
+        if refusal.reason in _OF_PILLOW or error.reason is Reason.PILLOW_MISSING and is_refused:
             raise
         raise refusal from None
 

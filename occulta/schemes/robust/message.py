@@ -69,13 +69,6 @@ def gross_bits(profile: Profile, width: int, height: int) -> int:
     return min(MOST_BITS, blocks // profile.blocks_per_bit)
 
 
-def _too_little(most_bytes: int, signed: bool) -> str:
-    if most_bytes < 0:
-        return f"the picture is too small for any {'signed ' if signed else ''}message"
-    beside = " beside a signature" if signed else ""
-    return f"the private data does not fit: this picture carries {most_bytes} bytes{beside}"
-
-
 def most_bits(profile: Profile, width: int, height: int) -> int:
     """Bits of the largest message that fits into them; 0: none."""
     return max(sizes_within(gross_bits(profile, width, height)), default=0)
@@ -105,6 +98,13 @@ def seal(
     plain += bytes(room(bits, False) + _HEAD_SIZE - len(plain))
     sealed = crypto.wrap(recipient, _INFO, b"", plain)
     return sealed + zlib.crc32(sealed).to_bytes(CRC_SIZE, "big")
+
+
+def _too_little(most_bytes: int, signed: bool) -> str:
+    if most_bytes < 0:
+        return f"the picture is too small for any {'signed ' if signed else ''}message"
+    beside = " beside a signature" if signed else ""
+    return f"the private data does not fit: this picture carries {most_bytes} bytes{beside}"
 
 
 def is_whole(message: bytes) -> bool:
