@@ -139,9 +139,10 @@ def _preferred(guess: Guess) -> tuple[float, int]:
 def _fitted(
     view: View, known: list[Guess], signs: Floats, step: int, farther: bool = False
 ) -> Iterator[Guess]:
-    """With the share of what came that agrees with known bits; else of guesses `farther` off.
+    """With the share of what came that agrees with known bits as their `agreement`.
 
-    `signs`: of the bits, in the order of slots. One in `step` rows and columns is looked at.
+    Instead of the guesses themselves those whole periods `farther` off. `signs`: of the bits, in
+    the order of slots. One in `step` rows and columns of blocks is looked at.
     """
     strength = _strength(view, step)
     for guess in known:
@@ -265,7 +266,10 @@ def _mixed(here: _Placed, order: Places) -> _Placed:
 def _agreeing(
     here: _Placed, sizes: Iterable[int], all_slots: bool = False
 ) -> Iterator[tuple[int, float]]:
-    """Each size and how far the copies of its coded bits agree; else by the first slots alone."""
+    """Each size and how far the copies of its coded bits agree, by as many slots as tell it.
+
+    `here` is then in random order; with `all_slots` it need not be.
+    """
     # Without its mean: where most values lie in even cells, they agree whatever the size is.
     weak = np.tanh(here.soft / 2.0)
     weak -= float(weak.sum()) / max(1, len(weak))
