@@ -47,7 +47,8 @@ GOODPUT_BYTES = 200_000_000
 FRAME_BYTES = 4_000_000
 FRAMES_TIMED = 15
 MANY, VERY_MANY = 500, 5_000
-GOODPUT_BOUND, RESIDENT_BOUND, LATENCY_BOUND, GROWTH_BOUND = 0.9, 64.0, 50.0, 1.0
+GOODPUT_BOUND, LATENCY_BOUND, GROWTH_BOUND = 0.9, 50.0, 1.0
+IDLE_BOUND, RESIDENT_BOUND = 40.0, 64.0
 _TIMEOUT = 600.0
 _PDU_OVERHEAD = 16
 """Header of a File Data PDU with ids of 2 octets and numbers of 4, and its offset."""
@@ -155,20 +156,25 @@ def _health(mission: Mission) -> dict[str, Any]:
 
 
 def _resident_mib(mission: Mission, processes: Processes, products: int) -> float:
-    _until(lambda: _health(mission).get("frames_protected", 0) >= products, processes)
+    _until(lambda: _health(mission).get("frames_protected", -1) >= products, processes)
     return float(_health(mission)["resident_kib"]) / 1024
 
 
 def _latency(result: Result, jpeg: bytes) -> None:
     with _mission() as (mission, processes):
         _start(mission, processes, ONBOARD, "running, entity")
+        idle = _resident_mib(mission, processes, 0)
         times = _store(mission, jpeg, _names(0, FRAMES_TIMED))
         resident = _resident_mib(mission, processes, FRAMES_TIMED)
+        processes.watch()
+        peak = max(processes.all[ONBOARD].peaks.values())
     name = f"from the last byte of a {len(jpeg) / 1e6:.1f} MB frame to its answer, median"
     result.figures.append(Figure(name, 1000 * median(times), LATENCY_BOUND, unit="ms", digits=1))
-    result.figures.append(
-        Figure("resident, with such frames", resident, RESIDENT_BOUND, unit="MiB", digits=1)
-    )
+    result.figures += [
+        Figure("resident, idle", idle, IDLE_BOUND, unit="MiB", digits=1),
+        Figure("resident, with such frames", resident, RESIDENT_BOUND, unit="MiB", digits=1),
+        Figure("the most it was until then", peak, RESIDENT_BOUND, unit="MiB", digits=1),
+    ]
 
 
 def _memory(result: Result, jpeg: bytes) -> None:

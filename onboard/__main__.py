@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 from occulta.errors import OccultaError, Reason
 from occulta.program import cli
+from onboard import preflight
 
 PROFILES = {
     "reversible": ("exact", "paper"), "shares": ("jpeg", "paper"),
@@ -66,21 +66,12 @@ def _add_selftest(command: argparse.ArgumentParser) -> None:
 
 
 def _selftest(options: argparse.Namespace) -> int:
-    status: int = _known_answers().run(options)
+    status: int = preflight.known_answers().run(options)
     return status
 
 
-def _known_answers() -> ModuleType:
-    """A library that cannot even be loaded here grounds the machine as a wrong answer does."""
-    try:
-        from onboard import selftest
-    except Exception as error:
-        raise OccultaError(Reason.SELFTEST_FAILED, f"cannot be loaded: {error!r}") from error
-    return selftest
-
-
 def _run(options: argparse.Namespace) -> int:
-    _known_answers().require()
+    preflight.require()
     from onboard import assembly
 
     return assembly.run(options)

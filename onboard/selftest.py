@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from occulta.codec import crypto
-from occulta.codec.fec.message import TurboCode
-from occulta.codec.fec.turbo import Rate
 from occulta.codec.kernels import is_compiled, load_kernel
 from occulta.errors import OccultaError, Reason
 from occulta.link import messages, pus, security
@@ -35,7 +33,7 @@ from occulta.program import cli
 from occulta.schemes import sealed
 from occulta.schemes.reversible import PROFILES, SCHEME, open_marker
 from occulta.schemes.reversible.hidden import SealedSource
-from onboard import known_coefficients, known_robust, known_shares
+from onboard import known_coefficients, known_fec, known_robust, known_shares
 
 VECTORS = Path(__file__).with_name("vectors.json")
 Vectors = Mapping[str, Any]
@@ -47,6 +45,7 @@ KERNELS = (
     "occulta.codec.dct_kernel",
     "occulta.codec.chaos_kernel",
     "occulta.codec.fec.turbo_kernel",
+    "occulta.codec.fec.batch_kernel",
     "occulta.schemes.robust.marking_kernel",
     "occulta.link.cfdp.crc_kernel",
 )
@@ -178,12 +177,6 @@ def _manifest(_: Vectors) -> bytes:
     return messages.sign_manifest(manifest, SIGNING)
 
 
-def _turbo_code(_: Vectors) -> bytes:
-    """A message of several blocks with filler, at both rates."""
-    bits = bytes(value & 1 for value in PATTERN) * 2
-    return b"".join(TurboCode(len(bits), rate).encode(bits) for rate in Rate)
-
-
 CASES: Mapping[str, Callable[[Vectors], bytes]] = {
     "sealing": _sealed,
     "checksums": _checksums,
@@ -195,7 +188,8 @@ CASES: Mapping[str, Callable[[Vectors], bytes]] = {
     "shares": known_shares.shares,
     "shared key": known_shares.shared_key,
     "diffusion": known_shares.diffusion,
-    "turbo code": _turbo_code,
+    "turbo code": known_fec.turbo_code,
+    "turbo decoding": known_fec.turbo_decoding,
     "coefficients": known_coefficients.coefficients,
     "transforms": known_coefficients.transforms,
     "robust": known_robust.robust,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,9 +115,16 @@ def test_a_kernel_that_is_demanded_and_absent(monkeypatch, capsys):
     finally:
         load_kernel.cache_clear()
     assert set(found["kernels"].values()) == {"absent"}
-    needing = ("marking exact-gray", "checksums", "cells", "shares", "diffusion",
-               "coefficients", "transforms")
-    assert not any(found["cases"][name] for name in needing)
+    needing = {"checksums", "cells", "shares", "diffusion", "turbo code",
+               "turbo decoding", "coefficients", "transforms", "robust"}
+    needing |= {name for name in NAMES if name.startswith("marking ")}
+    assert {name for name in NAMES if not found["cases"][name]} == needing
+
+
+def test_every_kernel_is_known():
+    root = Path(onboard.__file__).parents[1]
+    files = [path.relative_to(root) for path in (root / "occulta").rglob("*_kernel.py")]
+    assert sorted(KERNELS) == sorted(".".join(path.with_suffix("").parts) for path in files)
 
 
 @pytest.mark.parametrize("content", [
