@@ -40,7 +40,7 @@ def require() -> None:
         said = answer.read()
     ended = _ended(child)
     if said != _RIGHT:
-        raise OccultaError(Reason.SELFTEST_FAILED, said.decode() or ended)
+        raise OccultaError(Reason.SELFTEST_FAILED, said.decode(errors="replace") or ended)
 
 
 def _answering(writing: int) -> int:
