@@ -24,13 +24,14 @@ def test_everything_is_measured_and_the_page_written(
     assert page.startswith("# The daemons\n")
     bounded = [figure for figure in result.figures if figure.bound is not None]
     assert [figure.bound for figure in bounded] == [
-        daemon.LATENCY_BOUND, daemon.RESIDENT_BOUND, daemon.RESIDENT_BOUND, daemon.GROWTH_BOUND,
-        daemon.GOODPUT_BOUND,
+        daemon.LATENCY_BOUND, daemon.IDLE_BOUND, *[daemon.RESIDENT_BOUND] * 3,
+        daemon.GROWTH_BOUND, daemon.GOODPUT_BOUND,
     ]
     for figure in result.figures:
         assert figure.value >= 0 or figure.unit == "MiB"
         assert "| " + " | ".join(figure.cells()) + " |" in page
     assert "| CPU of the flight daemon meanwhile | " in page
+    assert " cores went to other machines of the same host meanwhile" in page
     for process in ("onboard", "link", "ground"):
         assert f"\n| {process} | " in page
     assert " kernel, libzmq " in page.splitlines()[-1]
