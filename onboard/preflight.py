@@ -78,5 +78,6 @@ def _ended(child: int) -> str:
     with suppress(ChildProcessError):
         status = os.waitpid(child, 0)[1]
     if os.WIFSIGNALED(status):
-        return f"killed by signal {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        return f"killed by signal {number} ({signal.strsignal(number)})"
     return "ended without an answer"
