@@ -23,7 +23,8 @@ def turbo_code(_: Mapping[str, Any]) -> bytes:
 def turbo_decoding(_: Mapping[str, Any]) -> bytes:
     """Noise decided on at both rates, block by block with each algorithm and all abreast.
 
-    Of noise alone, and before anything settles: so each decision hangs on all of the arithmetic.
+    Of noise alone, and before anything settles: so decisions hang on metrics, windows and tables.
+    When decoding may end, and what is clamped, hardly shows here.
     """
     decided = (each for rate in Rate for each in _decided(Turbo(_BLOCK, rate)))
     return b"".join(each.bits + bytes([each.iterations, each.agreed]) for each in decided)
@@ -39,5 +40,5 @@ def _decided(code: Turbo) -> Iterator[Decoded]:
 
 
 def _noise(at: int) -> int:
-    """An LLR of up to 15 either way; one in 64 is of up to 300, beyond what counts."""
+    """An LLR of up to 15 either way; one in 64 is of up to 300."""
     return (at * at * at * 7 % 31 - 15) * (1 if at % 64 else 20)

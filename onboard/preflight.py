@@ -34,42 +34,44 @@ def require() -> None:
 
     It forks: to be called before there are threads or sockets.
     """
-    reading, writing = os.pipe()
-    with open(reading, "rb") as answer:
-        child = _answering(writing)
-        said = answer.read()
-    ended = _ended(child)
+    try:
+        said, ended = _apart()
+    except OSError as error:
+        raise OccultaError(Reason.SELFTEST_FAILED, f"cannot be started: {error!r}") from None
     if said != _RIGHT:
         raise OccultaError(Reason.SELFTEST_FAILED, said.decode(errors="replace") or ended)
 
 
-def _answering(writing: int) -> int:
-    """The process that computes; closes this one's end for writing."""
-    try:
-        child = os.fork()
-        if not child:
-            _answer(writing)
-        return child
-    except OSError as error:
-        raise OccultaError(Reason.SELFTEST_FAILED, f"cannot be started: {error!r}") from None
-    finally:
-        os.close(writing)
+def _apart() -> tuple[bytes, str]:
+    """What the process that computes has said, and how it ended; raises OSError."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as answer:
+        try:
+            child = os.fork()
+            if not child:
+                _answer(writing)
+        finally:
+            os.close(writing)
+        said = answer.read()
+    return said, _ended(child)
 
 
 def _answer(writing: int) -> NoReturn:
     """In the other process, which never goes back to what it was forked from."""
     try:
-        os.write(writing, _outcome())
+        os.write(writing, _outcome().encode(errors="backslashreplace"))
     finally:
         os._exit(0)
 
 
-def _outcome() -> bytes:
+def _outcome() -> str:
     try:
         known_answers().require()
     except OccultaError as error:
-        return error.detail.encode(errors="backslashreplace")
-    return _RIGHT
+        return error.detail
+    except BaseException as error:  # whatever it is, only the answer can tell it
+        return f"cannot be computed: {error!r}"
+    return _RIGHT.decode()
 
 
 def _ended(child: int) -> str:

@@ -62,10 +62,25 @@ def test_an_end_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal() == "ended without an answer"
 
 
+def raises(error: BaseException) -> None:
+    raise error
+
+
 def test_what_a_wrong_answer_says_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends(monkeypatch, lambda: {}["\udc80" * 70_000])
-    said = refusal()
-    assert said.startswith("wrong answers: cells: KeyError: ") and len(said) > 70_000
+    ends(monkeypatch, lambda: raises(ValueError("\udc80" * 70_000)))
+    assert refusal() == "wrong answers: cells: ValueError: " + "\\udc80" * 70_000
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_what_no_case_may_raise(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends(monkeypatch, lambda: raises(error))
+    assert refusal() == f"cannot be computed: {error!r}"
+
+
+def test_an_answer_that_only_begins_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = OccultaError(Reason.SELFTEST_FAILED, "right, but for one")
+    monkeypatch.setattr(selftest, "require", lambda: raises(wrong))
+    assert refusal() == wrong.detail
 
 
 def test_a_parent_that_may_not_know_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,11 +93,10 @@ def test_a_parent_that_may_not_know_how_it_ended(monkeypatch: pytest.MonkeyPatch
         signal.signal(signal.SIGCHLD, before)
 
 
-def test_no_room_for_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fork() -> int:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
+@pytest.mark.parametrize("call", ["fork", "pipe"])
+def test_no_room_for_another_process(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.listdir("/proc/self/fd")
-    monkeypatch.setattr(os, "fork", fork)
-    assert refusal().startswith("cannot be started: BlockingIOError")
+    error = BlockingIOError(11, "Resource temporarily unavailable")
+    monkeypatch.setattr(os, call, lambda: raises(error))
+    assert refusal() == f"cannot be started: {error!r}"
     assert os.listdir("/proc/self/fd") == before
